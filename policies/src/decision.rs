@@ -1,0 +1,65 @@
+//! What a policy answers.
+
+use std::{fmt, ops::Range};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{FindingId, Severity};
+
+/// What is done with a segment. Ordered: the strictest wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It passes.
+    Allow,
+    /// It passes, and the record says so.
+    Flag,
+    /// It passes with the spans of the findings replaced.
+    Redact,
+    /// It does not pass.
+    Block,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allow => "allow",
+            Self::Flag => "flag",
+            Self::Redact => "redact",
+            Self::Block => "block",
+        })
+    }
+}
+
+/// The strictest action, and every rule that asked for one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[must_use = "a decision that is not enforced decides nothing"]
+pub struct Decision {
+    /// What is to be done.
+    pub action: Action,
+    /// Why: one entry for each pair of a rule and a finding it matched, in the order of the rules.
+    pub reasons: Vec<Reason>,
+}
+
+/// One rule that matched one finding.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reason {
+    /// The policy's name.
+    pub policy: String,
+    /// The rule's id within the policy.
+    pub rule: String,
+    /// What it asks for.
+    pub action: Action,
+    /// The finding it matched.
+    pub finding: FindingId,
+    /// The finding's severity.
+    pub severity: Severity,
+    /// The finding's score, 0 to 1.
+    pub score: f32,
+    /// The finding's span, in bytes of the segment's text.
+    pub span: Range<usize>,
+    /// The finding's weakness.
+    pub cwe: Option<u16>,
+    /// The rule's own words on why it exists.
+    pub why: String,
+}

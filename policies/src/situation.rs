@@ -1,0 +1,50 @@
+//! All that a rule may ask besides the findings.
+
+use serde::{Deserialize, Serialize};
+
+/// Where and for whom a decision is made; given from outside, so that the same situation always gives the same decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Situation {
+    /// Towards the model, or towards the client.
+    pub stage: Stage,
+    /// Who wrote the text.
+    pub provenance: Provenance,
+    /// Whose traffic this is.
+    pub tenant: String,
+    /// The groups the caller's key belongs to.
+    pub groups: Vec<String>,
+    /// The path of the request, such as `/v1/chat/completions`.
+    pub route: String,
+    /// The wire format, such as `openai-chat`.
+    pub dialect: String,
+    /// The model the client asked for.
+    pub model: String,
+    /// Seconds since the Unix epoch.
+    pub now: u64,
+    /// A number that is stable for the caller, for percentage roll-outs.
+    pub roll_out_key: u64,
+}
+
+/// The direction a text travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// From the client towards the model.
+    Input,
+    /// From the model towards the client.
+    Output,
+}
+
+/// Who wrote a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provenance {
+    /// The operator of the chat app: system and developer turns, tool definitions.
+    System,
+    /// The person: user turns, and every field we do not know.
+    User,
+    /// The model: its answers, also those replayed in a later request.
+    Assistant,
+    /// A tool's result, or a document: text the person did not write.
+    Tool,
+}
