@@ -96,7 +96,7 @@ impl fmt::Display for CaseFailure {
     }
 }
 
-/// Reads `{id, severity, score}`.
+/// Reads `{id, severity, score}`; nothing more once enough faults are known, since a guess for each of many takes time.
 fn finding(node: Node, reader: &mut Reader<'_>) -> Option<Finding> {
     if reader.is_full() {
         return None;

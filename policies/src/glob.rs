@@ -27,7 +27,7 @@ impl Glob {
 
     /// Whether every text matches.
     pub(crate) fn is_everything(&self) -> bool {
-        self.pieces.len() > 1 && self.pieces.iter().all(String::is_empty)
+        self.pieces.iter().all(String::is_empty)
     }
 
     /// Whether the whole of `lowercase` matches; a text that is not in ASCII lower case matches too little.

@@ -6,7 +6,7 @@
 //! is of no account; ids are dotted paths, and a rule answers all that lies below the path it names; the failure of a
 //! detector is a finding like any other, and a set of policies that leaves it unanswered does not load.
 //!
-#![doc = include_str!("docs/example.md")]
+#![doc = include_str!("docs/format.md")]
 #![forbid(unsafe_code)]
 
 mod case;

@@ -42,16 +42,10 @@ pub(crate) fn read(text: &str) -> Result<Node, (Place, Fault)> {
     }
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_events: 200_000,
             max_nodes: 100_000,
-            max_aliases: 0,
-            max_anchors: 0,
+            max_anchors: 0, // and so no alias that has anything to stand for
             max_depth: 16,
             max_documents: 1,
-            max_merge_keys: 0,
-            max_total_scalar_bytes: LARGEST,
-            max_total_comment_bytes: LARGEST,
-            flow_nesting_limit: 16,
         },
         // Reported with the other faults of the file, by the reader of the fields.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
@@ -72,7 +66,7 @@ fn reason(error: &Error) -> String {
         return UserMessageFormatter.format_message(error).into_owned();
     };
     match breach {
-        BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. } => {
+        BudgetBreach::Anchors { .. } => {
             "anchors and aliases are not followed, write the value where it is meant".to_owned()
         }
         BudgetBreach::Documents { .. } => "a file holds one policy, give the second its own file".to_owned(),
@@ -188,6 +182,7 @@ mod tests {
     fn what_is_not_plain_yaml_is_refused_at_its_place() {
         for (bad, line, words) in [
             ("a: [1\n", 1, "unclosed bracket"),
+            ("a: *x\n", 1, "reference to unknown value"),
             ("a: &x 1\nb: *x\n", 1, "anchors and aliases are not followed"),
             ("a: 1\n<<: {b: 2}\n", 2, "merge key"),
             ("a: !secret x\n", 1, "unsupported tag `!secret`"),
@@ -199,6 +194,14 @@ mod tests {
             assert!(matches!(&fault, Fault::NotYaml { reason } if reason.contains(words)), "{bad:?}: {fault}");
             assert_eq!(place.line, line, "{bad:?}: {fault}");
         }
+    }
+
+    #[test]
+    fn only_true_and_false_are_switches() {
+        let Value::Fields(fields) = read("a: yes\nb: off\nc: false\n").unwrap().value else { panic!("fields") };
+        assert!(matches!(&fields[0].2.value, Value::Text(text) if text == "yes"));
+        assert!(matches!(&fields[1].2.value, Value::Text(text) if text == "off"));
+        assert!(matches!(fields[2].2.value, Value::Switch(false)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a decision is made of.
 
 use super::{catalog, finding, set, situation};
-use crate::{Action, Catalog, Policy, PolicySet, Provenance, Severity, Stage};
+use crate::{Action, Catalog, Policy, PolicySet, Provenance, Severity, Situation, Stage};
 
 const RULES: &str = "\
 policy: p
@@ -39,13 +39,14 @@ fn each_condition_can_fail_alone() {
 }
 
 #[test]
-fn route_dialect_and_model_are_asked() {
-    for condition in ["route: /v1/chat/*", "dialect: openai-*", "model: [other, SMOL*]"] {
+fn names_are_asked_in_any_case() {
+    for condition in ["tenant: Acme", "route: /v1/chat/*", "dialect: openai-*", "model: [other, SMOL*]"] {
         let text = format!("policy: p\nrules: [{{id: a, finding: guard, action: block, why: w, {condition}}}]\n");
         let seen = [finding("guard.S1", Severity::Error, 1.0)];
-        let here = situation(Stage::Input, Provenance::User);
+        let here = Situation { model: "SmolLM2".into(), ..situation(Stage::Input, Provenance::User) };
         assert_eq!(set(&[&text]).decide(&here, &seen).action, Action::Block, "{condition}");
         let mut there = here;
+        there.tenant = "other".into();
         (there.route, there.dialect, there.model) = ("/api/chat".into(), "ollama".into(), "llama".into());
         assert_eq!(set(&[&text]).decide(&there, &seen).action, Action::Allow, "{condition}");
     }
@@ -111,6 +112,15 @@ fn a_case_sets_its_own_situation() {
 }
 
 #[test]
+fn a_case_leaves_open_what_is_ordinary() {
+    let cases = "cases: [{stage: input, expect: allow}, {stage: output, expect: allow}]\n";
+    let policy = Policy::parse("p.yaml", &format!("{RULES}{cases}"), &catalog()).unwrap();
+    let writers: Vec<Provenance> = policy.cases().iter().map(|case| case.situation.provenance).collect();
+    assert_eq!(writers, [Provenance::User, Provenance::Assistant]);
+    assert_eq!(policy.cases()[0].situation.tenant, "default");
+}
+
+#[test]
 fn the_hash_depends_on_the_texts_alone() {
     let other = RULES.replace("policy: p", "policy: q");
     let one = set(&[RULES, &other]);
@@ -119,6 +129,7 @@ fn the_hash_depends_on_the_texts_alone() {
     assert_ne!(one.hash(), set(&[RULES]).hash());
     assert_ne!(set(&[RULES]).hash(), set(&[&RULES.replace("0.5", "0.6")]).hash());
     assert_eq!(set(&[RULES]).hash(), set(&[&RULES.replace('\n', "\r\n")]).hash(), "line endings");
+    assert_eq!(set(&[RULES]).hash(), set(&[&format!("\u{feff}{RULES}")]).hash(), "byte order mark");
     let named =
         |file: &str| PolicySet::new(vec![Policy::parse(file, RULES, &catalog()).unwrap()], &Catalog::new([])).unwrap();
     assert_eq!(named("a.yaml").hash(), named("b.yaml").hash(), "file name");

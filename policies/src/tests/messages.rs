@@ -195,6 +195,22 @@ fn control_characters_do_not_reach_the_terminal() {
 }
 
 #[test]
+fn a_long_word_is_shown_in_part() {
+    let (long, shown) = ("x".repeat(300), format!("`{}…`", "x".repeat(80)));
+    for line in [format!("id: {long}\nfinding: code"), format!("id: a\nfinding: {long}")] {
+        let text = for_rule(&format!("{line}\naction: block\nwhy: w"));
+        assert!(text.contains(&shown) && !text.contains(&"x".repeat(81)), "{text}");
+    }
+}
+
+#[test]
+fn a_name_of_64_letters_is_the_longest() {
+    let load = |name: String| Policy::parse("p.yaml", &format!("policy: {name}\nrules: []\n"), &catalog());
+    assert!(load("x".repeat(64)).is_ok());
+    assert!(load("x".repeat(65)).is_err());
+}
+
+#[test]
 fn a_failure_nobody_answers() {
     let catalog = Catalog::new(["guard.S1", "detector.guard.failed"].map(|id| FindingId::parse(id).unwrap()));
     let load = |rule: &str| {
@@ -247,7 +263,9 @@ fn an_allow_is_an_answer_too() {
 #[test]
 fn two_policies_of_one_name() {
     let policy = |file: &str| Policy::parse(file, "policy: p\nrules: []\n", &catalog()).unwrap();
-    let error = PolicySet::new(vec![policy("one.yaml"), policy("two.yaml")], &Catalog::new([])).unwrap_err();
+    let between = Policy::parse("other.yaml", "policy: q\nrules: []\n", &catalog()).unwrap();
+    let policies = vec![policy("one.yaml"), between, policy("two.yaml")];
+    let error = PolicySet::new(policies, &Catalog::new([])).unwrap_err();
     assert_eq!(
         error.to_string(),
         "`one.yaml` and `two.yaml` are both named `p`: give one of them another name after `policy:`"
