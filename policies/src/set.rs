@@ -78,7 +78,8 @@ impl PolicySet {
     }
 }
 
-/// Takes the policies sorted by name. Each text is hashed by itself first, so that no cut between two files can be mistaken for another.
+/// Takes the policies sorted by name. Each text is hashed by itself first, so that no cut between two files can be
+/// mistaken for another.
 fn hash(policies: &[Policy]) -> String {
     let texts: Vec<[u8; 32]> = policies.iter().map(|policy| Sha256::digest(policy.text()).into()).collect();
     Sha256::digest(texts.concat()).iter().fold(String::with_capacity(64), |hex, byte| hex + &format!("{byte:02x}"))
