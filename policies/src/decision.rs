@@ -62,4 +62,7 @@ pub struct Reason {
     pub cwe: Option<u16>,
     /// The rule's own words on why it exists.
     pub why: String,
+    /// What stands in for the redacted text; only with [`Action::Redact`], and none when the rule leaves it to the door.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placeholder: Option<String>,
 }

@@ -1,5 +1,7 @@
 //! All that a rule may ask besides the findings.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Where and for whom a decision is made; given from outside, so that the same situation always gives the same decision.
@@ -33,6 +35,15 @@ pub enum Stage {
     Input,
     /// From the model towards the client.
     Output,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Input => "input",
+            Self::Output => "output",
+        })
+    }
 }
 
 /// Who wrote a text.

@@ -1,0 +1,86 @@
+//! All policies that are in force.
+
+use sha2::{Digest, Sha256};
+
+use crate::{Action, Catalog, Decision, Finding, Policy, PolicyError, Situation, Stage};
+
+/// The policies in force; the strictest of all their answers wins.
+///
+/// *Invariant: answers every failure of a detector that the catalog knows, at both stages and in every situation.*
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicySet {
+    policies: Vec<Policy>,
+    hash: String,
+}
+
+impl PolicySet {
+    /// Puts policies together; their order is of no account.
+    ///
+    /// # Errors
+    /// [`PolicyError::SameName`], or [`PolicyError::Unanswered`] when the failure of a detector (every `detector.…` id of
+    /// the catalog) is not answered by a rule without other conditions. Any action is an answer: whoever writes
+    /// `allow` there has said so.
+    pub fn new(mut policies: Vec<Policy>, catalog: &Catalog) -> Result<Self, PolicyError> {
+        policies.sort_by(|one, other| one.name().cmp(other.name()));
+        for (one, other) in policies.iter().zip(policies.iter().skip(1)) {
+            if one.name() == other.name() {
+                return Err(PolicyError::SameName {
+                    name: one.name().to_owned(),
+                    first: one.file().to_owned(),
+                    second: other.file().to_owned(),
+                });
+            }
+        }
+        let rules = || policies.iter().flat_map(Policy::rules);
+        let failures = catalog.ids().filter(|id| id.as_str().starts_with("detector."));
+        let unanswered: Vec<_> = failures
+            .flat_map(|id| [(id, Stage::Input), (id, Stage::Output)])
+            .filter(|(id, stage)| !rules().any(|rule| rule.always_answers(id, *stage)))
+            .map(|(id, stage)| (id.clone(), stage))
+            .collect();
+        if !unanswered.is_empty() {
+            return Err(PolicyError::Unanswered(unanswered));
+        }
+        let hash = hash(&policies);
+        Ok(Self { policies, hash })
+    }
+
+    /// What all policies together make of the findings: the strictest action, and the reasons of each in the order of
+    /// the policies' names; [`Action::Allow`] without a reason when no rule matches.
+    ///
+    /// Total and deterministic: the same situation and findings give the same decision, whatever the order of files.
+    pub fn decide(&self, situation: &Situation, findings: &[Finding]) -> Decision {
+        let mut whole = Decision { action: Action::Allow, reasons: Vec::new() };
+        for policy in &self.policies {
+            let decision = policy.decide(situation, findings);
+            whole.action = whole.action.max(decision.action);
+            whole.reasons.extend(decision.reasons);
+        }
+        whole
+    }
+
+    /// SHA-256 over the texts of all files, in hex: what a record names to say which policies were in force.
+    ///
+    /// The order of the files, their names, a byte order mark and the kind of line endings do not count; every other
+    /// byte does.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The policies' names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.policies.iter().map(Policy::name)
+    }
+
+    /// The policies, sorted by name.
+    pub fn policies(&self) -> &[Policy] {
+        &self.policies
+    }
+}
+
+/// Takes the policies sorted by name. Each text is hashed by itself first, so that no cut between two files can be
+/// mistaken for another.
+fn hash(policies: &[Policy]) -> String {
+    let texts: Vec<[u8; 32]> = policies.iter().map(|policy| Sha256::digest(policy.text()).into()).collect();
+    Sha256::digest(texts.concat()).iter().fold(String::with_capacity(64), |hex, byte| hex + &format!("{byte:02x}"))
+}
