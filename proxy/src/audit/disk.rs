@@ -143,7 +143,17 @@ pub(crate) mod tests {
 
     impl Scratch {
         pub(crate) fn new() -> Self {
-            let path = std::env::temp_dir().join(format!("ringfence-audit-{}", uuid::Uuid::now_v7()));
+            Self::within(&std::env::temp_dir())
+        }
+
+        /// One in memory, where there is one, for tests that would otherwise sync a thousand times.
+        pub(in super::super) fn in_memory() -> Self {
+            let memory = Path::new("/dev/shm");
+            if memory.is_dir() { Self::within(memory) } else { Self::new() }
+        }
+
+        fn within(parent: &Path) -> Self {
+            let path = parent.join(format!("ringfence-audit-{}", uuid::Uuid::now_v7()));
             create_directory(&path).unwrap();
             Self(path)
         }

@@ -15,12 +15,12 @@ pub(super) fn json_line<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::
     Ok(line)
 }
 
-/// A text for a terminal: what [`deceives`] is shown as `\u{202e}`, and a line break as itself.
+/// A text for a terminal: what deceives is shown as `\u{202e}`, and a line break as itself.
 pub fn visible(text: &str) -> Visible<'_> {
     Visible(text)
 }
 
-/// A line of JSON for a terminal: inside its strings what [`deceives`] becomes an escape, so that its meaning stays.
+/// A line of JSON for a terminal: inside its strings what deceives becomes an escape, so that its meaning stays.
 pub fn visible_json(line: &str) -> String {
     let mut escaped = Vec::with_capacity(line.len());
     // Writing to memory cannot fail.

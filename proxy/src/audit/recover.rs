@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_log_cut_at_any_byte_loses_only_the_record_that_was_cut() {
-        let scratch = Scratch::new();
+        let scratch = Scratch::in_memory();
         let log = write_three(&scratch);
         let path = scratch.join("audit-000001.jsonl");
         for length in 0..=log.len() {
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_large_file_without_records_is_not_cut() {
-        let scratch = Scratch::new();
+        let scratch = Scratch::in_memory();
         let path = scratch.join("audit-000001.jsonl");
         fs::File::create(&path).unwrap().set_len(super::WINDOW + 1).unwrap();
         assert!(matches!(recover(&scratch), Err(AuditError::Damaged { .. })));
