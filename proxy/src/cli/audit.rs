@@ -30,19 +30,7 @@ pub struct AuditArgs {
 #[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// Show the newest records
-    Tail {
-        /// How many
-        #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
-        lines: u64,
-        /// Go on with the records that are written from now on
-        #[arg(short, long)]
-        follow: bool,
-        #[command(flatten)]
-        filter: Box<Filter>,
-        /// How to show them
-        #[arg(long, value_enum, default_value_t = Format::Text)]
-        format: Format,
-    },
+    Tail(Tail),
     /// Show the records that all the given options match
     Search {
         #[command(flatten)]
@@ -62,6 +50,21 @@ enum Command {
     },
     /// Check that every record follows from the one before it
     Verify,
+}
+
+#[derive(Debug, Clone, Args)]
+struct Tail {
+    /// How many of the newest lines to look at
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+    lines: u64,
+    /// Go on with the records that are written from now on
+    #[arg(short, long)]
+    follow: bool,
+    #[command(flatten)]
+    filter: Filter,
+    /// How to show them
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -119,7 +122,7 @@ pub fn run(
     let directory = args.directory.as_deref().or(default).ok_or(AuditCommandError::NoDirectory)?;
     let mut page = Page { out, warnings, found: 0 };
     let outcome = match &args.command {
-        Command::Tail { lines, follow, filter, format } => tail(&mut page, directory, *lines, *follow, filter, *format),
+        Command::Tail(args) => tail(&mut page, directory, args),
         Command::Search { filter, format } => search(&mut page, directory, filter, *format),
         Command::Show { subject, format } => show(&mut page, directory, *subject, *format),
         Command::Verify => verify(&mut page, directory),
@@ -131,24 +134,17 @@ pub fn run(
     }
 }
 
-fn tail(
-    page: &mut Page<'_>,
-    directory: &Path,
-    count: u64,
-    follow: bool,
-    filter: &Filter,
-    format: Format,
-) -> Result<(), AuditCommandError> {
-    let mut lines = audit::last(directory, count)?;
+fn tail(page: &mut Page<'_>, directory: &Path, args: &Tail) -> Result<(), AuditCommandError> {
+    let mut lines = audit::last(directory, args.lines)?;
     loop {
         page.each(&mut lines, |page, line, record| {
-            if filter.matches(record) {
-                page.brief(line, record, format)?;
+            if args.filter.matches(record) {
+                page.brief(line, record, args.format)?;
             }
             Ok(ControlFlow::Continue(()))
         })?;
         page.out.flush()?;
-        if !follow {
+        if !args.follow {
             return Ok(());
         }
         thread::sleep(POLL);
