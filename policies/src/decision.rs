@@ -42,7 +42,7 @@ pub struct Decision {
 }
 
 /// One rule that matched one finding.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reason {
     /// The policy's name.
     pub policy: String,

@@ -1,0 +1,3 @@
+//! The commands of the `ringfence` program.
+
+pub mod audit;
