@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 use super::confusable;
 use super::view::{View, ViewKind, Writer};
@@ -58,11 +58,19 @@ fn units(text: &str) -> Vec<Unit> {
             '\u{e0020}'..='\u{e007e}' if !flag => char::from_u32(u32::from(c) - 0xe0000),
             '\u{e007f}' if is_tag(before) && text.get(..start).is_some_and(ends_in_flag) => Some(c),
             _ if flag => Some(c),
+            // Where typographers set it, beside signs and figures, a space that does not break is no disguise.
+            '\u{a0}' | '\u{202f}' if !before.is_alphabetic() || !letter_at(text, original.end) => Some(c),
             _ if invisible(c, before) => None,
             _ => Some(lettered(c)),
         };
+        let at_home = is_full_width_sign(c) && before >= '\u{2e80}';
         before = c;
         let Some(shown) = shown else { continue };
+        if at_home {
+            cluster.flush(&mut units);
+            units.push(Unit { c, original });
+            continue;
+        }
         if !joins(shown) {
             cluster.flush(&mut units);
         }
@@ -70,6 +78,10 @@ fn units(text: &str) -> Vec<Unit> {
     }
     cluster.flush(&mut units);
     units
+}
+
+fn letter_at(text: &str, at: usize) -> bool {
+    text.get(at..).and_then(|rest| rest.chars().next()).is_some_and(char::is_alphabetic)
 }
 
 fn is_tag(c: char) -> bool {
@@ -117,8 +129,16 @@ fn invisible(c: char, before: char) -> bool {
     }
 }
 
-/// The letter in a white-on-black circle or square, which has no compatibility form.
+/// Punctuation of East Asian text, which is a disguise only behind other writing.
+fn is_full_width_sign(c: char) -> bool {
+    matches!(c, '\u{ff01}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}' | '\u{ff3b}'..='\u{ff40}' | '\u{ff5b}'..='\u{ff65}')
+}
+
+/// The letter in a white-on-black circle or square, which has no compatibility form, and the space that does not break.
 fn lettered(c: char) -> char {
+    if matches!(c, '\u{a0}' | '\u{202f}') {
+        return ' ';
+    }
     let letter = |first: u32| u8::try_from(u32::from(c) - first).ok().map_or(c, |n| char::from(b'A' + n));
     match c {
         '\u{1f150}'..='\u{1f169}' => letter(0x1f150),
@@ -156,7 +176,7 @@ impl Cluster {
             self.units.retain(|unit| !matches!(unit.c, '\u{334}'..='\u{338}' | '\u{20d2}' | '\u{20d3}' | '\u{20e5}'));
         }
         let (Some(first), Some(last)) = (self.units.first(), self.units.last()) else { return };
-        if self.units.len() == 1 && (first.c.is_ascii() || is_kept(first.c)) {
+        if self.units.len() == 1 && (is_kept(first.c) || is_nfkc_quick(std::iter::once(first.c)) == IsNormalized::Yes) {
             out.append(&mut self.units);
             return;
         }
@@ -164,7 +184,10 @@ impl Cluster {
         let before = self.units.iter().map(|unit| unit.c);
         let after: Vec<char> = before.clone().nfkc().collect();
         let bytes: usize = after.iter().map(|c| c.len_utf8()).sum();
-        if before.eq(after.iter().copied()) || bytes > original.len() * MAX_GROWTH {
+        // Two ways to write the same letter are no disguise, unless one of them is ASCII: the sign of the kelvin is a K.
+        let plain = first.c.is_ascii() || after.iter().any(char::is_ascii);
+        let same = before.clone().eq(after.iter().copied()) || (!plain && before.nfd().eq(after.iter().copied().nfd()));
+        if same || bytes > original.len() * MAX_GROWTH {
             out.append(&mut self.units);
         } else {
             out.extend(after.into_iter().map(|c| Unit { c, original: original.clone() }));
@@ -175,7 +198,27 @@ impl Cluster {
 
 /// A sign whose compatibility form says nothing new to a detector, and which is all over ordinary text.
 fn is_kept(c: char) -> bool {
-    matches!(c, '…' | '™' | '²' | '³' | '¹' | '½' | '¼' | '¾' | 'ª' | 'º' | '´' | '¨' | '¯' | '¸' | '№' | '℃')
+    matches!(
+        c,
+        '\u{a0}'
+            | '\u{202f}'
+            | '…'
+            | '™'
+            | '²'
+            | '³'
+            | '¹'
+            | '½'
+            | '¼'
+            | '¾'
+            | 'ª'
+            | 'º'
+            | '´'
+            | '¨'
+            | '¯'
+            | '¸'
+            | '№'
+            | '℃'
+    )
 }
 
 /// A letter of any living language carries no more marks than these.

@@ -44,6 +44,7 @@ fn disguises_are_seen_through() {
     assert_eq!(folded("🅸🅶🅽🅾🆁🅴 it"), "IGNORE it");
     assert_eq!(folded("the word сосо stands among"), "the word coco stands among");
     assert_eq!(folded("ɪɢɴᴏʀᴇ ɪᴛ"), "ignore it");
+    assert_eq!(folded("ignore\u{a0}all, O\u{212a}"), "ignore all, OK");
     assert_eq!(folded("<｜im_start｜>"), "<|im_start|>");
 }
 
@@ -92,6 +93,7 @@ fn ordinary_text_has_no_views() {
         "/usr/local/lib/python3.13/site-packages/internationalization/__init__.py",
         "sha256 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
         "550e8400-e29b-41d4-a716-446655440000",
+        "numbers MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkw in base64",
         "if a &lt; b &amp;&amp; c { d }",
         "مرحبا بالعالم، كيف حالك اليوم؟",
         "می\u{200c}خواهم کتاب\u{200c}ها را بخوانم",
@@ -105,6 +107,9 @@ fn ordinary_text_has_no_views() {
         "שָׁלוֹם עֲלֵיכֶם",
         "Das kostet 5 € … vielleicht m² und 20 °C",
         "Ilık bir gün, ışık ve deniz",
+        "Êtes-vous prêt\u{a0}? Oui\u{202f}!",
+        "কম্পিউটারের সময়",
+        "本当ですか？はい（たぶん）！",
         "안녕하세요 세계",
     ] {
         let seen = views(text);
