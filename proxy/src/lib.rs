@@ -1,7 +1,8 @@
-//! The enforcement point: the only place where text comes in or goes out.
-//!
-//! *Invariant: nothing passes the door without a decision, and no decision without a record.*
+//! placeholder
 #![forbid(unsafe_code)]
-
 pub mod audit;
 pub mod cli;
+pub mod json;
+pub mod models;
+pub mod normalise;
+pub mod sse;
