@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 pub mod audit;
 pub mod cli;
+pub mod config;
 pub mod json;
 pub mod models;
 pub mod normalise;

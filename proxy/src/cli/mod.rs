@@ -1,3 +1,4 @@
-//! The commands of the `ringfence` program.
+//! The commands of the program, one file each.
 
 pub mod audit;
+pub mod models;
