@@ -1,5 +1,47 @@
-//! The code reader: source in, issues out.
+//! The code reader: source in, issues out. It knows nothing of the network, of models or of policies.
+//!
+//! ```
+//! let rules = code_shield::RuleSet::built_in()?;
+//! let issues = code_shield::scan_text("Try this:\n```python\nexec(input())\n```\n", &rules);
+//! assert_eq!(issues[0].rule, "code.python.exec-use");
+//! assert_eq!(issues[0].line, 3);
+//! # Ok::<(), code_shield::DocumentError>(())
+//! ```
+//!
+//! A rule is a Markdown document in `rules/<language>/`: why, a tree-sitter query, and examples that are its tests.
+//! [`predicate`](self#predicates) names what a query may ask beyond the shape of the tree.
+//!
+//! # Predicates
+//!
+//! Besides `#eq?`, `#any-of?` and `#match?` of tree-sitter and their opposites, each with a `not-` form:
+//!
+//! - `#literal? @x`: a constant, or a name that only ever holds constants
+//! - `#resolves-to? @f "hashlib.md5" …`: a name that means one of these once the file's imports are read
+//! - `#array? @x`: a name that the file declares as an array
+//! - `#built-text? @x`: text put together from parts that are not all constant, here or where the name got its value
+//! - `#says? @x "regex"`: the source of `@x`, or of a value its name was given, matches
+//! - `#around? @x "regex"`: the source of the function around `@x`, or of the file when there is none, matches
 
 #![forbid(unsafe_code)]
 
+mod document;
+mod fence;
+mod guess;
+mod language;
+mod names;
+mod predicate;
+mod ruleset;
+mod scan;
 pub mod text;
+mod unfenced;
+
+pub use document::DocumentError;
+pub use fence::{CodeBlock, code_blocks, scan_text, scan_text_as};
+pub use guess::guess;
+pub use language::Language;
+pub use ruleset::RuleSet;
+pub use scan::{Issue, scan};
+pub use text::Severity;
+
+#[cfg(test)]
+mod rule_tests;

@@ -1,0 +1,177 @@
+//! Which language a piece of text without a label is written in, if any.
+//!
+//! Two steps, both cautious: words that only one language uses propose it, and its parser must then accept nearly all of
+//! the text. Prose has too few such words and parses as nothing.
+
+use std::time::Instant;
+
+use crate::Language;
+use crate::scan::{MAX_TIME, parse};
+
+/// The language a text is written in, or nothing when it is prose, or cannot be told.
+pub fn guess(text: &str) -> Option<Language> {
+    guess_until(text, FAULTS_OF_PROSE, Instant::now() + MAX_TIME / 4)
+}
+
+/// The likeliest language whose parser accepts nearly all of a text, or else the one that accepts the most, if no more than
+/// `most` percent is left.
+pub(crate) fn guess_until(text: &str, most: usize, deadline: Instant) -> Option<Language> {
+    let sample = sample(text);
+    let mut scored: Vec<(usize, Language)> = MARKS
+        .iter()
+        .map(|(language, marks)| (marks.iter().map(|mark| sample.matches(mark).take(3).count()).sum(), *language))
+        .filter(|(score, _)| *score > 0)
+        .collect();
+    scored.sort_by_key(|(score, language)| (std::cmp::Reverse(*score), *language));
+    let mut best: Option<(usize, Language)> = None;
+    for (_, language) in scored.into_iter().take(3) {
+        let faults = faults(sample, language, deadline);
+        if faults <= FAULTS_OF_PROSE {
+            return Some(language);
+        }
+        if faults <= most && best.is_none_or(|(least, _)| faults < least) {
+            best = Some((faults, language));
+        }
+    }
+    best.map(|(_, language)| language)
+}
+
+/// The percentage a parser may leave of a text that may be prose.
+pub(crate) const FAULTS_OF_PROSE: usize = 5;
+
+/// The percentage a parser may leave of a text that is known to be code.
+pub(crate) const FAULTS_OF_CODE: usize = 25;
+
+/// How much of a text a language's parser could not make sense of, in percent of its bytes.
+pub(crate) fn faults(text: &str, language: Language, deadline: Instant) -> usize {
+    let text = sample(text);
+    let Some(tree) = parse(text, language, deadline) else { return 100 };
+    let mut cursor = tree.walk();
+    let mut bad = 0;
+    loop {
+        let node = cursor.node();
+        if node.is_error() {
+            bad += node.byte_range().len();
+        }
+        if !node.is_error() && node.has_error() && cursor.goto_first_child() {
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return bad * 100 / text.trim().len().max(1);
+            }
+        }
+    }
+}
+
+/// The first part of a text, which is enough to tell.
+fn sample(text: &str) -> &str {
+    let mut end = text.len().min(SAMPLE);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+const SAMPLE: usize = 16 << 10;
+
+const MARKS: &[(Language, &[&str])] = &[
+    (
+        Language::Python,
+        &["def ", "import ", "elif ", "self.", "print(", "__name__", "except ", "    return ", "None", "():\n", "):\n"],
+    ),
+    (
+        Language::JavaScript,
+        &[
+            "const ",
+            "let ",
+            "=> ",
+            "function ",
+            "require(",
+            "console.log",
+            "===",
+            "module.exports",
+            "document.",
+            "async ",
+        ],
+    ),
+    (
+        Language::TypeScript,
+        &[": string", ": number", "interface ", ": any", "export class", "private ", "readonly ", "const ", "=> "],
+    ),
+    (
+        Language::Java,
+        &["public class ", "public static ", "import java", "System.out.", "private ", "String ", "@Override", " new "],
+    ),
+    (Language::C, &["#include <", "int main(", "char *", "malloc(", "printf(", "sizeof(", "->", "struct "]),
+    (
+        Language::Cpp,
+        &[
+            "std::",
+            "#include <iostream>",
+            "cout <<",
+            "using namespace",
+            "template <",
+            "template<",
+            "nullptr",
+            "class ",
+            "::",
+        ],
+    ),
+    (Language::Go, &["package ", "func ", ":= ", "fmt.", "err != nil", "import (", "chan ", "defer "]),
+    (
+        Language::Rust,
+        &[
+            "fn ",
+            "let mut ",
+            "impl ",
+            "pub ",
+            "use std::",
+            "println!",
+            "&str",
+            "unwrap()",
+            "match ",
+            "-> ",
+            "&mut ",
+            "Some(",
+            "Vec<",
+            "let ",
+        ],
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_language_is_told() {
+        for (text, language) in [
+            ("import os\n\ndef run(cmd):\n    os.system(cmd)\n    return None\n", Language::Python),
+            ("const cp = require('child_process');\ncp.exec(cmd, () => console.log('x'));\n", Language::JavaScript),
+            ("interface A { name: string }\nexport function f(a: A): number { return 1; }\n", Language::TypeScript),
+            (
+                "public class A {\n  public static void main(String[] args) { System.out.println(1); }\n}\n",
+                Language::Java,
+            ),
+            ("#include <stdio.h>\nint main(void) { char *p = malloc(3); printf(\"%s\", p); return 0; }\n", Language::C),
+            ("#include <iostream>\nint main() { std::string s; std::cout << s; }\n", Language::Cpp),
+            ("package main\n\nfunc main() {\n\tx := 1\n\tfmt.Println(x)\n}\n", Language::Go),
+            ("fn main() {\n    let mut x = 1;\n    println!(\"{x}\");\n}\n", Language::Rust),
+        ] {
+            assert_eq!(guess(text), Some(language), "{text}");
+        }
+    }
+
+    #[test]
+    fn prose_is_not_code() {
+        for text in [
+            "Dear all, the import of goods is a function of demand. Let us match supply, and return on Monday.",
+            "The class struggle, as described: public and private interests, new and old.\n\nSee the package for a list.",
+            "1. First, do this.\n2. Then let it rest (an hour or so).\n3. Serve.",
+            "",
+        ] {
+            assert_eq!(guess(text), None, "{text}");
+        }
+    }
+}
