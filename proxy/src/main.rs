@@ -1,17 +1,17 @@
 //! The `ringfence` program.
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
-use clap::Parser;
-use ringfence::{cli::models::ModelsArgs, config, models::ModelStore};
+use clap::Parser as _;
+use ringfence::cli::{self, Program};
 
-#[derive(Parser)]
-enum Program {
-    /// Get and find models
-    Models(ModelsArgs),
-}
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> anyhow::Result<ExitCode> {
-    let Program::Models(arguments) = Program::parse();
-    let store = ModelStore::new(&config::models_environment())?;
-    Ok(ringfence::cli::models::run(&arguments, &store, &mut std::io::stdout())?)
+fn main() -> ExitCode {
+    cli::run(Program::parse()).unwrap_or_else(|error| {
+        eprintln!("ringfence: {error:#}");
+        ExitCode::from(2)
+    })
 }

@@ -253,7 +253,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 pub(super) const ADDRESS: &str = "https://huggingface.co";
 
 /// How long to wait for the next sign of life.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How many addresses to go through to a file.
 const REDIRECTS: usize = 5;

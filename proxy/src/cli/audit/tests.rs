@@ -32,7 +32,7 @@ fn append(directory: &Path, drafts: &[RecordDraft]) {
     let log = AuditLog::open(directory, Options { rotate_bytes: 1500, ..Options::default() }).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for draft in drafts {
-        let _durable = runtime.block_on(log.append(draft, Instant::now() + Duration::from_secs(60))).unwrap();
+        let _durable = runtime.block_on(log.append(draft, Instant::now() + Duration::from_mins(1))).unwrap();
     }
 }
 

@@ -1,0 +1,193 @@
+//! The guard model: is this a hazard?
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use guard_model::{Assessment, Conversation, Guard as Model, GuardError, Role, Taxonomy, Turn};
+use policies::{Finding, FindingId, Provenance, Severity, Stage};
+use tokio::sync::Semaphore;
+
+use super::{Detector, DetectorError, Findings, Located, blocking, ids};
+use crate::{
+    chat::Chat,
+    normalise::views,
+    segment::{Kind, Part, Segment},
+};
+
+/// Scores below this are not reported.
+const REPORTED: f32 = 0.2;
+/// How much of an answer is judged with each of its segments, in bytes; what came before was judged with earlier ones.
+const ANSWER_WINDOW: usize = 2048;
+/// Verdicts computed at once; more only share the same cores.
+const AT_ONCE: usize = 2;
+
+/// Asks the guard model that runs in this process.
+pub struct Guard {
+    model: Arc<Model>,
+    deadline: Duration,
+    places: Arc<Semaphore>,
+}
+
+impl Guard {
+    /// A detector that asks `model` and waits for at most `deadline`.
+    pub fn new(model: Arc<Model>, deadline: Duration) -> Self {
+        Self { model, deadline, places: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// The detector's name.
+    pub const NAME: &str = "guard";
+
+    /// What a guard with this taxonomy can report.
+    pub fn catalog_of(taxonomy: &Taxonomy) -> Vec<FindingId> {
+        let names: Vec<String> = taxonomy.hazards.iter().map(|hazard| format!("guard.{}", hazard.code)).collect();
+        ids(names.iter().map(String::as_str))
+    }
+}
+
+impl Detector for Guard {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn catalog(&self) -> Vec<FindingId> {
+        Self::catalog_of(self.model.taxonomy())
+    }
+
+    fn detect(&self, chat: &Arc<Chat>, segment: &Arc<Segment>) -> Findings {
+        let deadline = Instant::now() + self.deadline;
+        let (model, places) = (Arc::clone(&self.model), Arc::clone(&self.places));
+        let (chat, segment) = (Arc::clone(chat), Arc::clone(segment));
+        let wait = self.deadline;
+        Box::pin(async move {
+            let work = async {
+                let _place = places.acquire_owned().await.map_err(|error| DetectorError::Failed(error.to_string()))?;
+                blocking(move || judge(&model, &chat, &segment, deadline)).await
+            };
+            tokio::time::timeout(wait, work).await.unwrap_or(Err(DetectorError::Late))
+        })
+    }
+}
+
+fn judge(model: &Model, chat: &Chat, segment: &Segment, deadline: Instant) -> Result<Vec<Located>, DetectorError> {
+    let judged = questions(chat, segment);
+    let conversations: Vec<Conversation<'_>> = judged.iter().map(Question::conversation).collect();
+    let mut found = Vec::new();
+    for (question, verdict) in judged.iter().zip(model.assess(&conversations, deadline)) {
+        let assessment = verdict.map_err(|error| match error {
+            GuardError::Late { .. } => DetectorError::Late,
+            other => DetectorError::Failed(other.to_string()),
+        })?;
+        report(model, question, &assessment, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// One text to be judged, in the light of the turn before it.
+struct Question {
+    part: usize,
+    role: Role,
+    before: Option<String>,
+    text: String,
+    length: usize,
+}
+
+impl Question {
+    fn conversation(&self) -> Conversation<'_> {
+        let before = self.before.as_deref().map(|text| Turn { role: Role::User, text });
+        let last = Turn { role: self.role, text: &self.text };
+        Conversation { turns: before.into_iter().chain([last]).collect() }
+    }
+}
+
+/// Every text as it stands, and as its disguise says; small strings together.
+fn questions(chat: &Chat, segment: &Segment) -> Vec<Question> {
+    let mut all = Vec::new();
+    let mut details: Vec<(Provenance, usize, String)> = Vec::new();
+    for (index, part) in segment.parts.iter().enumerate() {
+        if part.kind == Kind::Turn || part.text().len() > 400 {
+            ask(chat, segment, index, part, &mut all);
+        } else {
+            match details.iter_mut().find(|(provenance, ..)| *provenance == part.provenance) {
+                Some((_, _, text)) => {
+                    text.push('\n');
+                    text.push_str(part.text());
+                }
+                None => details.push((part.provenance, index, part.text().to_owned())),
+            }
+        }
+    }
+    for (provenance, part, text) in details {
+        all.push(Question { part, role: role(provenance), before: None, text, length: 0 });
+    }
+    all.retain(|question| !question.text.trim().is_empty());
+    all
+}
+
+fn ask(chat: &Chat, segment: &Segment, index: usize, part: &Part, all: &mut Vec<Question>) {
+    let (text, before) = match segment.stage {
+        Stage::Input => (part.text(), None),
+        Stage::Output => (tail(part.with_before(), part.text().len() + ANSWER_WINDOW), chat.last_user_text()),
+    };
+    let question = |text: &str| Question {
+        part: index,
+        role: role(part.provenance),
+        before: before.map(str::to_owned),
+        text: text.to_owned(),
+        length: part.text().len(),
+    };
+    all.push(question(text));
+    all.extend(views(text).iter().map(|view| question(&view.text)));
+}
+
+/// The last `length` bytes of a text, from a character's beginning on.
+fn tail(text: &str, length: usize) -> &str {
+    let from = (text.len().saturating_sub(length)..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.get(from..).unwrap_or(text)
+}
+
+fn role(provenance: Provenance) -> Role {
+    match provenance {
+        Provenance::System => Role::System,
+        Provenance::User => Role::User,
+        Provenance::Assistant => Role::Assistant,
+        Provenance::Tool => Role::Tool,
+    }
+}
+
+fn report(
+    model: &Model,
+    question: &Question,
+    assessment: &Assessment,
+    found: &mut Vec<Located>,
+) -> Result<(), DetectorError> {
+    for (hazard, score) in &assessment.hazards {
+        let over = *score >= model.threshold(hazard, question.role);
+        if !over && *score < REPORTED {
+            continue;
+        }
+        let id =
+            FindingId::parse(&format!("guard.{hazard}")).map_err(|error| DetectorError::Failed(error.to_string()))?;
+        let known = found.iter_mut().find(|known| known.part == question.part && known.finding.id == id);
+        let severity = if over { Severity::Error } else { Severity::Advice };
+        if let Some(known) = known {
+            known.finding.score = known.finding.score.max(*score);
+            known.finding.severity = known.finding.severity.max(severity);
+            continue;
+        }
+        found.push(Located {
+            part: question.part,
+            finding: Finding {
+                id,
+                severity,
+                score: *score,
+                span: 0..question.length,
+                message: format!("the guard scores hazard {hazard} at {score:.2}"),
+                language: None,
+                cwe: None,
+            },
+        });
+    }
+    Ok(())
+}

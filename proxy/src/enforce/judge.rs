@@ -1,0 +1,120 @@
+//! All detectors look, then the policies decide; a failure to look is something that was found.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use policies::{Action, Finding, FindingId, Reason, Severity};
+
+use super::{Enforcer, Judged, situation};
+use crate::{
+    chat::Chat,
+    detect::{Detector, DetectorError, Located},
+    segment::{Kind, Segment},
+};
+
+/// The most findings of one segment that are decided on, the most severe first; a text made to trip every rule costs no more.
+const MOST: usize = 256;
+
+/// What was decided on a segment.
+pub(super) struct Verdict {
+    /// One entry for each part.
+    pub(super) parts: Vec<Judged>,
+    /// Microseconds each detector took.
+    pub(super) detectors: BTreeMap<String, u64>,
+    /// When the segment came to the door.
+    pub(super) since: Instant,
+}
+
+impl Verdict {
+    /// The strictest action over all parts; a key that would have to be redacted cannot be, and is a block.
+    pub(super) fn action(&self) -> Action {
+        let strict = |judged: &Judged| match judged.decision.action {
+            Action::Redact if judged.kind == Kind::Key => Action::Block,
+            action => action,
+        };
+        self.parts.iter().map(strict).max().unwrap_or(Action::Allow)
+    }
+
+    pub(super) fn reasons(&self) -> Vec<Reason> {
+        self.parts.iter().flat_map(|judged| judged.decision.reasons.iter().cloned()).collect()
+    }
+}
+
+impl Enforcer {
+    pub(super) async fn judge(&self, chat: &Arc<Chat>, segment: &Arc<Segment>) -> Verdict {
+        let since = Instant::now();
+        let looks = self.detectors.iter().map(|detector| self.look(detector.as_ref(), chat, segment));
+        let mut found = Vec::new();
+        let mut detectors = BTreeMap::new();
+        for (name, took, findings) in futures_util::future::join_all(looks).await {
+            self.metrics.detector(name, took);
+            detectors.insert(name.to_owned(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+            found.extend(findings);
+        }
+        found.sort_by_key(|located| std::cmp::Reverse(located.finding.severity));
+        found.truncate(MOST);
+        let parts = segment.parts.iter().enumerate().map(|(index, part)| {
+            let of_part = |located: &&Located| located.part == index;
+            let findings: Vec<Finding> = found.iter().filter(of_part).map(|located| located.finding.clone()).collect();
+            let decision = self.policies.decide(&situation(chat, segment, part.provenance), &findings);
+            let private = findings.iter().filter(|finding| is_private(&finding.id));
+            let private = private.map(|finding| (finding.span.clone(), format!("[{}]", finding.id))).collect();
+            Judged { decision, private, kind: part.kind }
+        });
+        Verdict { parts: parts.collect(), detectors, since }
+    }
+
+    async fn look(
+        &self,
+        detector: &dyn Detector,
+        chat: &Arc<Chat>,
+        segment: &Arc<Segment>,
+    ) -> (&'static str, Duration, Vec<Located>) {
+        let since = Instant::now();
+        let result = tokio::time::timeout(self.detector_deadline, detector.detect(chat, segment)).await;
+        let found = result.unwrap_or(Err(DetectorError::Late)).unwrap_or_else(|error| {
+            tracing::warn!(detector = detector.name(), %error, exchange = %chat.exchange, "a detector has no verdict");
+            self.metrics.detector_failure(detector.name());
+            failure(detector.name(), &error, segment.parts.len())
+        });
+        (detector.name(), since.elapsed(), found)
+    }
+}
+
+/// A failure, reported for every part, so that it counts whatever a rule asks about a part.
+fn failure(detector: &str, error: &DetectorError, parts: usize) -> Vec<Located> {
+    let (kind, message) = match error {
+        DetectorError::Late => ("late", "the detector gave no verdict in time"),
+        DetectorError::Failed(_) => ("failed", "the detector failed"),
+    };
+    let Ok(id) = FindingId::parse(&format!("detector.{detector}.{kind}")) else { return Vec::new() };
+    let finding = Finding {
+        id,
+        severity: Severity::Error,
+        score: 1.0,
+        span: 0..0,
+        message: message.to_owned(),
+        language: None,
+        cwe: None,
+    };
+    (0..parts).take(MOST).map(|part| Located { part, finding: finding.clone() }).collect()
+}
+
+fn is_private(id: &FindingId) -> bool {
+    id.as_str().starts_with("secret.") || id.as_str().starts_with("personal.")
+}
+
+/// Every id a set of detectors can cause to be decided on, the failures of each included.
+pub fn catalog(detectors: &[Box<dyn Detector>]) -> Vec<FindingId> {
+    let of = |detector: &dyn Detector| detector.catalog().into_iter().chain(failures(detector.name()));
+    detectors.iter().flat_map(|detector| of(detector.as_ref())).collect()
+}
+
+/// What is decided on when a detector of this name gives no verdict.
+pub fn failures(detector: &str) -> Vec<FindingId> {
+    let ids = ["failed", "late"].map(|kind| FindingId::parse(&format!("detector.{detector}.{kind}")).ok());
+    ids.into_iter().flatten().collect()
+}

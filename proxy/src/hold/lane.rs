@@ -1,0 +1,145 @@
+//! One field of an answer: what is known of it, and how far it was judged.
+
+use std::sync::Arc;
+
+use code_shield::text::TextRules;
+use policies::Stage;
+
+use super::Place;
+use crate::{
+    dialect::openai_chat::event::LEGACY,
+    json,
+    segment::{Kind, MAX_HELD, Part, Segment, next_cut},
+    upstream::Lane,
+};
+
+pub(super) struct LaneText {
+    pub(super) place: Place,
+    /// The name of the tool, for a tool call.
+    name: String,
+    text: String,
+    /// How far segments were handed out.
+    start: usize,
+    number: u64,
+    ended: bool,
+    done: bool,
+}
+
+impl LaneText {
+    pub(super) fn new(choice: u32, lane: Lane) -> Self {
+        let place = Place { choice, lane, id: None };
+        Self { place, name: String::new(), text: String::new(), start: 0, number: 0, ended: false, done: false }
+    }
+
+    pub(super) fn push(&mut self, text: &str) {
+        if !self.ended {
+            self.text.push_str(text);
+        }
+    }
+
+    pub(super) fn push_call(&mut self, id: Option<String>, name: &str, arguments: &str) {
+        if self.ended {
+            return;
+        }
+        let plain =
+            |id: &String| id.len() <= 128 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
+        self.place.id = self.place.id.take().or_else(|| id.filter(plain));
+        self.name.push_str(name);
+        self.text.push_str(arguments);
+    }
+
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Whether all of it was handed out. What was handed out and not yet judged is the caller's to wait for.
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        if self.done { 0 } else { self.text.len() - self.start }
+    }
+
+    pub(super) fn ready(&mut self, rules: Option<&TextRules>) -> Vec<(Place, Segment)> {
+        if self.done {
+            return Vec::new();
+        }
+        if matches!(self.place.lane, Lane::Tool(_)) {
+            return if self.ended { vec![self.call()] } else { Vec::new() };
+        }
+        let whole: Arc<str> = self.text.as_str().into();
+        let mut ready = Vec::new();
+        while let Some(cut) = self.cut(rules) {
+            ready.push(self.piece(&whole, cut, false));
+        }
+        if self.ended {
+            self.done = true;
+            ready.push(self.piece(&whole, whole.len(), true));
+        }
+        ready
+    }
+
+    /// The next cut, moved back to where no text rule is amid a match; or the one after it, where a match spans it all.
+    fn cut(&self, rules: Option<&TextRules>) -> Option<usize> {
+        let mut probe = self.start;
+        loop {
+            let cut = next_cut(&self.text, probe)?;
+            match rules.and_then(|rules| rules.holds_from(self.text.get(..cut)?, self.start)) {
+                Some(open) if open > self.start => return Some(open.min(cut)),
+                Some(_) if cut - self.start <= MAX_HELD => probe = cut,
+                _ => return Some(cut),
+            }
+        }
+    }
+
+    fn piece(&mut self, whole: &Arc<str>, end: usize, last: bool) -> (Place, Segment) {
+        let part = Part::piece(self.field(), Kind::Turn, whole, self.start..end);
+        self.start = end;
+        let segment =
+            Segment { stage: Stage::Output, choice: self.place.choice, number: self.number, last, parts: vec![part] };
+        self.number += 1;
+        (self.place.clone(), segment)
+    }
+
+    /// A whole tool call: its name, its arguments, and those strings in them that only show when the JSON is read.
+    fn call(&mut self) -> (Place, Segment) {
+        self.done = true;
+        let field = self.field();
+        let part =
+            |name: &str, kind, text: &str| Part::piece(format!("{field}.{name}"), kind, &text.into(), 0..text.len());
+        let mut parts = vec![part("name", Kind::Detail, &self.name), part("arguments", Kind::Turn, &self.text)];
+        let mut strings = Vec::new();
+        if let Ok(arguments) = json::parse(self.text.as_bytes()) {
+            collect(&arguments, &mut strings);
+        }
+        // Such a string cannot be replaced in place, so redacting it is refusing the call.
+        strings.retain(|text| !self.text.contains(text.as_str()));
+        parts.extend(strings.iter().map(|text| part("arguments{}", Kind::Key, text)));
+        (self.place.clone(), Segment { stage: Stage::Output, choice: self.place.choice, number: 0, last: true, parts })
+    }
+
+    fn field(&self) -> String {
+        match self.place.lane {
+            Lane::Content => "content".to_owned(),
+            Lane::Reasoning => "reasoning_content".to_owned(),
+            Lane::Refusal => "refusal".to_owned(),
+            Lane::Tool(LEGACY) => "function_call".to_owned(),
+            Lane::Tool(index) => format!("tool_calls[{index}]"),
+        }
+    }
+}
+
+fn collect(value: &serde_json::Value, strings: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(text) => strings.push(text.clone()),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| collect(item, strings)),
+        serde_json::Value::Object(fields) => {
+            for (name, value) in fields {
+                strings.push(name.clone());
+                collect(value, strings);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,124 @@
+//! The operators' side: health, metrics, and a page that shows the newest decisions.
+
+mod page;
+
+use std::{path::PathBuf, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{Path, Request, State},
+    http::{HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use prometheus::Registry;
+use uuid::Uuid;
+
+use crate::{audit::AuditLog, telemetry::Telemetry, upstream::Upstream};
+
+/// What the operators' side shows.
+pub struct Review {
+    /// The metrics.
+    pub registry: Registry,
+    /// The log that decisions go to.
+    pub audit: Arc<AuditLog>,
+    /// Where the log is.
+    pub directory: PathBuf,
+    /// The generator.
+    pub upstream: Arc<crate::serve::Service>,
+    /// What is in force, as lines of name and value.
+    pub in_force: Vec<(&'static str, String)>,
+}
+
+/// The routes of the operators' side.
+pub fn router(review: Arc<Review>) -> Router {
+    Router::new()
+        .route("/health", get(|| async { "ok\n" }))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/", get(newest))
+        .route("/exchange/{id}", get(exchange))
+        .route("/style.css", get(|| async { ([(header::CONTENT_TYPE, "text/css")], page::STYLE) }))
+        .layer(middleware::from_fn(guarded))
+        .with_state(review)
+}
+
+/// Ready when a decision could be recorded and the upstream answers.
+async fn ready(State(review): State<Arc<Review>>) -> Response {
+    if let Err(error) = review.audit.health() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("the audit log is out of order: {error}\n")).into_response();
+    }
+    match &review.upstream.upstream {
+        Upstream::InProcess(_) => "ready\n".into_response(),
+        upstream @ Upstream::Http(_) => match upstream.models(None).await {
+            Ok(_) => "ready\n".into_response(),
+            Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+        },
+    }
+}
+
+async fn metrics(State(review): State<Arc<Review>>) -> Response {
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], Telemetry::render(&review.registry)).into_response()
+}
+
+async fn newest(State(review): State<Arc<Review>>) -> Response {
+    let directory = review.directory.clone();
+    show(tokio::task::spawn_blocking(move || page::newest(&directory, &review.in_force)).await)
+}
+
+async fn exchange(State(review): State<Arc<Review>>, Path(id): Path<Uuid>) -> Response {
+    let directory = review.directory.clone();
+    show(tokio::task::spawn_blocking(move || page::exchange(&directory, id)).await)
+}
+
+fn show<E: std::fmt::Display>(page: Result<Result<String, E>, tokio::task::JoinError>) -> Response {
+    match page {
+        Ok(Ok(page)) => Html(page).into_response(),
+        Ok(Err(error)) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("the audit log cannot be read: {error}\n")).into_response()
+        }
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made\n").into_response(),
+    }
+}
+
+/// Nothing on a page runs or is fetched from elsewhere, and a foreign name that points here (DNS rebinding) is refused.
+async fn guarded(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if !is_local(host) {
+        return (StatusCode::FORBIDDEN, "this host name is not served here; use the address itself\n").into_response();
+    }
+    let mut response = next.run(request).await;
+    let policy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn is_local(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name == "localhost" || bare.parse::<std::net::IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local;
+
+    #[test]
+    fn foreign_names_are_refused() {
+        for host in ["127.0.0.1:8701", "localhost:8701", "[::1]:8701", "10.1.2.3", "localhost"] {
+            assert!(is_local(host), "{host}");
+        }
+        for host in ["evil.example:8701", "localhost.evil.example", "", "127.0.0.1.evil.example:1"] {
+            assert!(!is_local(host), "{host}");
+        }
+    }
+}
