@@ -1,1 +1,6 @@
-//! What the end-to-end tests share.
+//! What the end-to-end tests share: the real binary, a scripted upstream, and a client that sends bytes as they are.
+
+pub mod client;
+pub mod document;
+pub mod proxy;
+pub mod upstream;

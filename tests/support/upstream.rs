@@ -1,0 +1,136 @@
+//! An upstream that says what the script says, and remembers what it was asked.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// What the upstream answers.
+#[derive(Debug, Clone, Default)]
+pub struct Script {
+    /// The status.
+    pub status: u16,
+    /// The type of the body.
+    pub kind: String,
+    /// The body.
+    pub body: String,
+    /// How many bytes are sent at a time; 0 for all at once.
+    pub piece: usize,
+    /// Whether the connection breaks before the body's end is marked.
+    pub cut: bool,
+    /// How long it waits after each piece.
+    pub pause: Duration,
+}
+
+/// A server on a loopback port.
+pub struct ScriptedUpstream {
+    /// Its root URL.
+    pub url: String,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    script: Mutex<Script>,
+    asked: Mutex<Vec<String>>,
+    broken: Mutex<u32>,
+}
+
+impl ScriptedUpstream {
+    /// Starts it; it lives as long as the test's process.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::new(State::default());
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let state = Arc::clone(&shared);
+                std::thread::spawn(move || serve(stream, &state));
+            }
+        });
+        Self { url, state }
+    }
+
+    /// Says what comes next.
+    pub fn script(&self, script: Script) {
+        *self.state.script.lock().unwrap() = script;
+    }
+
+    /// The bodies of the chats it was asked since the last call.
+    pub fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.asked.lock().unwrap())
+    }
+
+    /// How many answers ended because the other side left.
+    pub fn abandoned(&self) -> u32 {
+        *self.state.broken.lock().unwrap()
+    }
+}
+
+fn serve(mut stream: TcpStream, state: &State) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    loop {
+        let Some((line, body)) = request(&mut reader) else { return };
+        if line.starts_with("GET /v1/models ") {
+            let list = r#"{"object":"list","data":[{"id":"scripted","object":"model"}]}"#;
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", list.len());
+            if stream.write_all((head + list).as_bytes()).is_err() {
+                return;
+            }
+            continue;
+        }
+        state.asked.lock().unwrap().push(body);
+        let script = state.script.lock().unwrap().clone();
+        if answer(&mut stream, &script).is_err() {
+            *state.broken.lock().unwrap() += 1;
+            return;
+        }
+        if script.cut {
+            return;
+        }
+    }
+}
+
+fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, String)> {
+    let mut first = String::new();
+    if reader.read_line(&mut first).ok()? == 0 {
+        return None;
+    }
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        if line.trim().is_empty() {
+            break;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((first, String::from_utf8(body).ok()?))
+}
+
+fn answer(stream: &mut TcpStream, script: &Script) -> std::io::Result<()> {
+    let (status, kind) = (script.status, &script.kind);
+    write!(stream, "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n")?;
+    let body = script.body.as_bytes();
+    let piece = if script.piece == 0 { body.len().max(1) } else { script.piece };
+    for bytes in body.chunks(piece) {
+        write!(stream, "{:x}\r\n", bytes.len())?;
+        stream.write_all(bytes)?;
+        stream.write_all(b"\r\n")?;
+        if !script.pause.is_zero() {
+            std::thread::sleep(script.pause);
+        }
+    }
+    if !script.cut {
+        stream.write_all(b"0\r\n\r\n")?;
+    }
+    stream.flush()
+}
