@@ -50,6 +50,35 @@ fn when_the_client_leaves_the_upstream_is_left_too() {
 }
 
 #[test]
+fn traces_are_exported_when_there_is_an_endpoint() {
+    // Enough of a collector to see what is sent: it reads, and answers nothing.
+    let collector = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", collector.local_addr().unwrap());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&seen);
+    std::thread::spawn(move || {
+        use std::io::Read as _;
+        for mut stream in collector.incoming().flatten() {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut bytes) {
+                sink.lock().unwrap().extend_from_slice(&bytes[..count]);
+            }
+        }
+    });
+    let upstream = ScriptedUpstream::start();
+    let body = r#"{"choices":[{"index":0,"message":{"content":"I am well."},"finish_reason":"stop"}]}"#;
+    upstream.script(Script { status: 200, kind: "application/json".into(), body: body.into(), ..Script::default() });
+    let config = format!("{CONFIG}telemetry: {{otlp: \"{endpoint}\"}}\n");
+    let proxy = Ringfence::start(&config, &[], &upstream.url);
+    assert_eq!(chat(proxy.proxy, CHAT).status, 200);
+    let has = |word: &str| seen.lock().unwrap().windows(word.len()).any(|bytes| bytes == word.as_bytes());
+    for word in ["ringfence", "enforce", "gen_ai.request.model", "ringfence.stage", "http.route"] {
+        eventually(word, || has(word));
+    }
+    assert!(!has("Hello there") && !has("I am well"), "text of an exchange is in the traces");
+}
+
+#[test]
 fn after_a_kill_every_answer_a_client_received_has_its_record() {
     let upstream = ScriptedUpstream::start();
     let body = r#"{"choices":[{"index":0,"message":{"content":"I am well, thank you."},"finish_reason":"stop"}]}"#;

@@ -1,4 +1,6 @@
-//! The code reader: source in, issues out. It knows nothing of the network, of models or of policies.
+//! The code reader: source in, issues out.
+//!
+//! *Invariant: pure. It knows nothing of the network, of models or of policies.*
 //!
 //! ```
 //! let rules = code_shield::RuleSet::built_in()?;

@@ -157,7 +157,7 @@ pub struct GuardConfig {
 
 impl Default for GuardConfig {
     fn default() -> Self {
-        Self { deadline_ms: 10_000 }
+        Self { deadline_ms: 30_000 }
     }
 }
 

@@ -7,7 +7,8 @@ mod text;
 
 use std::{future::Future, ops::Range, pin::Pin, sync::Arc};
 
-use policies::{Finding, FindingId};
+use code_shield::Severity as RuleSeverity;
+use policies::{Finding, FindingId, Severity};
 
 use crate::{chat::Chat, segment::Segment};
 
@@ -60,6 +61,15 @@ async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(_) => Err(DetectorError::Failed("the detector panicked".to_owned())),
+    }
+}
+
+/// A rule's severity, in the words of policies.
+fn severity(severity: RuleSeverity) -> Severity {
+    match severity {
+        RuleSeverity::Advice => Severity::Advice,
+        RuleSeverity::Warning => Severity::Warning,
+        RuleSeverity::Error => Severity::Error,
     }
 }
 

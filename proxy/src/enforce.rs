@@ -41,6 +41,7 @@ mod record;
 use std::{sync::Arc, time::Duration};
 
 use policies::{Action, PolicySet, Provenance, Reason, Situation};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 pub use judge::{catalog, failures};
@@ -151,6 +152,18 @@ impl Enforcer {
     /// # Errors
     /// A policy blocks, or the decision cannot be recorded.
     pub async fn enforce(&self, chat: &Arc<Chat>, segment: Segment) -> Result<Cleared<Passed>, Refusal> {
+        let span = tracing::info_span!(
+            "enforce",
+            gen_ai.operation.name = "chat",
+            gen_ai.request.model = chat.model,
+            ringfence.exchange = %chat.exchange,
+            ringfence.stage = %segment.stage,
+            ringfence.action = tracing::field::Empty,
+        );
+        self.enforce_in(chat, segment).instrument(span).await
+    }
+
+    async fn enforce_in(&self, chat: &Arc<Chat>, segment: Segment) -> Result<Cleared<Passed>, Refusal> {
         let segment = Arc::new(segment);
         let verdict = self.judge(chat, &segment).await;
         let receipts = self.record(chat, &segment, &verdict).await.map_err(|error| {
@@ -159,20 +172,12 @@ impl Enforcer {
             Refusal { exchange: chat.exchange, cause: Cause::Unrecorded, reasons: Vec::new() }
         })?;
         self.metrics.decision(segment.stage, verdict.action());
+        tracing::Span::current().record("ringfence.action", tracing::field::display(verdict.action()));
         if verdict.action() == Action::Block {
             return Err(self.refusal(chat, verdict.reasons()));
         }
         let texts = segment.parts.iter().zip(&verdict.parts).map(|(part, judged)| judged.redacted(part.text()));
         Ok(Cleared { value: Passed { choice: segment.choice, texts: texts.collect() }, receipts })
-    }
-
-    /// Judges segments that wait at the same time, none skipped; those before the first refusal are cleared, in order.
-    pub async fn enforce_all(&self, chat: &Arc<Chat>, segments: Vec<Segment>) -> Vec<Result<Cleared<Passed>, Refusal>> {
-        let mut results = futures_util::future::join_all(segments.into_iter().map(|s| self.enforce(chat, s))).await;
-        if let Some(refused) = results.iter().position(Result::is_err) {
-            results.truncate(refused + 1);
-        }
-        results
     }
 
     /// Records a request that got no further than its path or its form.

@@ -11,11 +11,15 @@ use crate::{
     chat::Chat,
     enforce::{Cause, Cleared, Enforcer, Passed, Refusal},
     hold::{Hold, Place, WAITING},
+    segment::Segment,
     upstream::{Events, Finish, UpstreamError, Usage},
 };
 
 /// How long the client hears nothing before a sign of life.
 const QUIET: Duration = Duration::from_secs(10);
+
+/// Segments judged in one batch. Each batch has the detectors' whole deadline, so that a long answer is not late for being long.
+const BATCH: usize = 8;
 
 /// What may be written to the client next.
 pub enum Step {
@@ -50,6 +54,7 @@ pub struct Exchange {
     events: Option<Events>,
     failed: Option<UpstreamError>,
     hold: Hold,
+    waiting: VecDeque<(Place, Segment)>,
     judging: Option<Judging>,
     steps: VecDeque<Step>,
     over: bool,
@@ -71,6 +76,7 @@ impl Exchange {
             events: Some(events),
             failed: None,
             hold,
+            waiting: VecDeque::new(),
             judging: None,
             steps: VecDeque::new(),
             over: false,
@@ -97,7 +103,7 @@ impl Exchange {
                     continue;
                 }
             }
-            let reading = self.events.is_some() && self.hold.waiting() < WAITING;
+            let reading = self.events.is_some() && self.hold.waiting() + self.queued() < WAITING;
             if self.judging.is_none() && !reading {
                 // Nothing is judged, nothing can be read and nothing was finished: the upstream ended too soon.
                 self.steps.push_back(Step::Broken(Broken::Upstream(UpstreamError::Cut)));
@@ -113,6 +119,11 @@ impl Exchange {
                 () = tokio::time::sleep(QUIET) => return Some(Step::Quiet),
             }
         }
+    }
+
+    /// Text in segments that wait for their batch, in bytes.
+    fn queued(&self) -> usize {
+        self.waiting.iter().flat_map(|(_, segment)| &segment.parts).map(|part| part.text().len()).sum()
     }
 
     fn take(&mut self, events: Result<Option<Vec<crate::upstream::Event>>, UpstreamError>) {
@@ -135,9 +146,10 @@ impl Exchange {
     }
 
     fn judge_or_end(&mut self) {
-        let ready = self.hold.ready();
-        if !ready.is_empty() {
-            let (places, segments): (Vec<_>, Vec<_>) = ready.into_iter().unzip();
+        self.waiting.extend(self.hold.ready());
+        if !self.waiting.is_empty() {
+            let batch = self.waiting.drain(..self.waiting.len().min(BATCH));
+            let (places, segments): (Vec<_>, Vec<_>) = batch.unzip();
             let (enforcer, chat) = (Arc::clone(&self.enforcer), Arc::clone(&self.chat));
             self.judging = Some(Box::pin(async move {
                 // Answers are judged apart, so that the refusal of one does not keep the others from being judged.
@@ -163,6 +175,7 @@ impl Exchange {
                 Ok(cleared) => self.steps.push_back(Step::Piece(place, cleared)),
                 Err(refusal) if refusal.cause == Cause::Blocked => {
                     self.hold.refuse(place.choice);
+                    self.waiting.retain(|(waiting, _)| waiting.choice != place.choice);
                     self.steps.push_back(Step::Refused(place.choice, refusal));
                 }
                 Err(refusal) => {

@@ -26,7 +26,7 @@ use tower_http::{
 
 use crate::{
     config::{LimitsConfig, RefusalStyle},
-    dialect::openai_chat::FieldPolicy,
+    dialect::{self, openai_chat::FieldPolicy},
     enforce::Enforcer,
     upstream::Upstream,
 };
@@ -88,7 +88,7 @@ pub async fn serve(listener: TcpListener, service: Arc<Service>, stop: impl Futu
                 HeaderName::from_static("api-key"),
             ]))
             .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
-            .layer(TraceLayer::new_for_http())
+            .layer(TraceLayer::new_for_http().make_span_with(span).on_request(()).on_response(()).on_failure(()))
             .layer(PropagateRequestIdLayer::x_request_id())
             .layer(CatchPanicLayer::custom(answer::after_panic))
             .service(handler);
@@ -106,6 +106,13 @@ pub async fn serve(listener: TcpListener, service: Arc<Service>, stop: impl Futu
     if tokio::time::timeout(Duration::from_secs(10), graceful.shutdown()).await.is_err() {
         tracing::warn!("some exchanges were still under way after ten seconds and were ended");
     }
+}
+
+/// The span of a request; it lasts until the last byte of the answer. A path nobody owns is not repeated in it.
+fn span(request: &http::Request<Incoming>) -> tracing::Span {
+    let route =
+        if dialect::route(request.method(), request.uri().path()).is_ok() { request.uri().path() } else { "none" };
+    tracing::info_span!("request", otel.kind = "server", http.request.method = %request.method(), http.route = route)
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {

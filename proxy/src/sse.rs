@@ -16,25 +16,24 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Takes the next bytes and answers the data of each event they complete, in order.
+    /// Takes the next bytes and adds the data of each event they complete to `events`, in order.
     ///
     /// # Errors
-    /// A line is not UTF-8, or an event is longer than [`LIMIT`].
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<String>, SseError> {
-        let mut events = Vec::new();
+    /// A line is not UTF-8, or an event is longer than [`LIMIT`]; `events` then has what came before.
+    pub fn push(&mut self, bytes: &[u8], events: &mut Vec<String>) -> Result<(), SseError> {
         for &byte in bytes {
             let ends_crlf = self.after_cr && byte == b'\n';
             self.after_cr = byte == b'\r';
             match byte {
                 _ if ends_crlf => {}
-                b'\n' | b'\r' => self.end_line(&mut events)?,
+                b'\n' | b'\r' => self.end_line(events)?,
                 _ if self.line.len() + self.data.as_ref().map_or(0, String::len) >= LIMIT => {
                     return Err(SseError::TooLong);
                 }
                 _ => self.line.push(byte),
             }
         }
-        Ok(events)
+        Ok(())
     }
 
     /// Whether an event has begun and not ended; at the end of a body this means that it was cut.
@@ -88,14 +87,23 @@ mod tests {
         for split in 0..=BODY.len() {
             let mut reader = Reader::default();
             let (head, tail) = BODY.as_bytes().split_at(split);
-            let mut events = reader.push(head).unwrap();
-            events.extend(reader.push(tail).unwrap());
+            let mut events = Vec::new();
+            reader.push(head, &mut events).unwrap();
+            reader.push(tail, &mut events).unwrap();
             assert_eq!(events, expected, "split at {split}");
             assert!(reader.is_amid_event());
         }
         let mut reader = Reader::default();
-        let events: Vec<_> = BODY.bytes().flat_map(|byte| reader.push(&[byte]).unwrap()).collect();
+        let mut events = Vec::new();
+        BODY.bytes().for_each(|byte| reader.push(&[byte], &mut events).unwrap());
         assert_eq!(events, expected);
+    }
+
+    #[test]
+    fn what_came_before_an_error_is_kept() {
+        let mut events = Vec::new();
+        let error = Reader::default().push(b"data: one\n\ndata: \xff\n\n", &mut events).unwrap_err();
+        assert_eq!((error, events.as_slice()), (SseError::NotUtf8, &["one".to_owned()][..]));
     }
 
     #[test]
@@ -103,8 +111,8 @@ mod tests {
         let mut reader = Reader::default();
         let mut pushed = 0;
         let error = loop {
-            match reader.push(&[b'x'; 4096]) {
-                Ok(_) => pushed += 4096,
+            match reader.push(&[b'x'; 4096], &mut Vec::new()) {
+                Ok(()) => pushed += 4096,
                 Err(error) => break error,
             }
             assert!(pushed <= LIMIT);

@@ -64,6 +64,8 @@ pub enum Reply {
     Failure {
         /// The status, 400 to 599.
         status: ::http::StatusCode,
+        /// When to try again, in seconds, if it says so.
+        retry_after: Option<u32>,
         /// The body, at most 64 KiB of it.
         body: String,
     },

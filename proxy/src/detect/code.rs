@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use code_shield::{RuleSet, Severity as RuleSeverity, scan_text};
-use policies::{Finding, FindingId, Severity};
+use code_shield::{RuleSet, scan_text};
+use policies::{Finding, FindingId};
 
-use super::{Detector, DetectorError, Findings, Located, blocking, ids, within};
+use super::{Detector, DetectorError, Findings, Located, blocking, ids, severity, within};
 use crate::{chat::Chat, segment::Segment};
 
 /// Scans code with the rules of Code Shield.
@@ -59,13 +59,5 @@ impl Detector for Code {
             }
             Ok(found)
         }))
-    }
-}
-
-fn severity(severity: RuleSeverity) -> Severity {
-    match severity {
-        RuleSeverity::Advice => Severity::Advice,
-        RuleSeverity::Warning => Severity::Warning,
-        RuleSeverity::Error => Severity::Error,
     }
 }

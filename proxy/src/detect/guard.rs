@@ -1,5 +1,7 @@
 //! The guard model: is this a hazard?
 
+mod memory;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -9,6 +11,7 @@ use guard_model::{Assessment, Conversation, Guard as Model, GuardError, Role, Ta
 use policies::{Finding, FindingId, Provenance, Severity, Stage};
 use tokio::sync::Semaphore;
 
+use self::memory::{Key, Memory};
 use super::{Detector, DetectorError, Findings, Located, blocking, ids};
 use crate::{
     chat::Chat,
@@ -19,7 +22,9 @@ use crate::{
 /// Scores below this are not reported.
 const REPORTED: f32 = 0.2;
 /// How much of an answer is judged with each of its segments, in bytes; what came before was judged with earlier ones.
-const ANSWER_WINDOW: usize = 2048;
+const ANSWER_WINDOW: usize = 512;
+/// So many words may be a sentence, which is judged alone: beside others it would be diluted.
+const SENTENCE: usize = 4;
 /// Verdicts computed at once; more only share the same cores.
 const AT_ONCE: usize = 2;
 
@@ -28,12 +33,13 @@ pub struct Guard {
     model: Arc<Model>,
     deadline: Duration,
     places: Arc<Semaphore>,
+    memory: Arc<Memory>,
 }
 
 impl Guard {
     /// A detector that asks `model` and waits for at most `deadline`.
     pub fn new(model: Arc<Model>, deadline: Duration) -> Self {
-        Self { model, deadline, places: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { model, deadline, places: Arc::new(Semaphore::new(AT_ONCE)), memory: Arc::default() }
     }
 
     /// The detector's name.
@@ -58,30 +64,44 @@ impl Detector for Guard {
     fn detect(&self, chat: &Arc<Chat>, segment: &Arc<Segment>) -> Findings {
         let deadline = Instant::now() + self.deadline;
         let (model, places) = (Arc::clone(&self.model), Arc::clone(&self.places));
+        let memory = Arc::clone(&self.memory);
         let (chat, segment) = (Arc::clone(chat), Arc::clone(segment));
         let wait = self.deadline;
         Box::pin(async move {
             let work = async {
                 let _place = places.acquire_owned().await.map_err(|error| DetectorError::Failed(error.to_string()))?;
-                blocking(move || judge(&model, &chat, &segment, deadline)).await
+                blocking(move || judge(&model, &memory, &chat, &segment, deadline)).await
             };
             tokio::time::timeout(wait, work).await.unwrap_or(Err(DetectorError::Late))
         })
     }
 }
 
-fn judge(model: &Model, chat: &Chat, segment: &Segment, deadline: Instant) -> Result<Vec<Located>, DetectorError> {
-    let judged = questions(chat, segment);
-    let conversations: Vec<Conversation<'_>> = judged.iter().map(Question::conversation).collect();
+fn judge(
+    model: &Model,
+    memory: &Memory,
+    chat: &Chat,
+    segment: &Segment,
+    deadline: Instant,
+) -> Result<Vec<Located>, DetectorError> {
     let mut found = Vec::new();
-    for (question, verdict) in judged.iter().zip(model.assess(&conversations, deadline)) {
+    let mut new = Vec::new();
+    for question in questions(chat, segment) {
+        match memory.recall(&question.key()) {
+            Some(assessment) => report(model, &question, &assessment, &mut found)?,
+            None => new.push(question),
+        }
+    }
+    let conversations: Vec<Conversation<'_>> = new.iter().map(Question::conversation).collect();
+    for (question, verdict) in new.iter().zip(model.assess(&conversations, deadline)) {
         let assessment = verdict.map_err(|error| match error {
             GuardError::Late { .. } => DetectorError::Late,
             other => DetectorError::Failed(other.to_string()),
         })?;
         report(model, question, &assessment, &mut found)?;
+        memory.keep(question.key(), assessment);
     }
-    Ok(found)
+    if Instant::now() >= deadline { Err(DetectorError::Late) } else { Ok(found) }
 }
 
 /// One text to be judged, in the light of the turn before it.
@@ -94,6 +114,10 @@ struct Question {
 }
 
 impl Question {
+    fn key(&self) -> Key {
+        memory::key(self.role, self.before.as_deref(), &self.text)
+    }
+
     fn conversation(&self) -> Conversation<'_> {
         let before = self.before.as_deref().map(|text| Turn { role: Role::User, text });
         let last = Turn { role: self.role, text: &self.text };
@@ -106,7 +130,7 @@ fn questions(chat: &Chat, segment: &Segment) -> Vec<Question> {
     let mut all = Vec::new();
     let mut details: Vec<(Provenance, usize, String)> = Vec::new();
     for (index, part) in segment.parts.iter().enumerate() {
-        if part.kind == Kind::Turn || part.text().len() > 400 {
+        if part.kind == Kind::Turn || part.text().split_whitespace().nth(SENTENCE - 1).is_some() {
             ask(chat, segment, index, part, &mut all);
         } else {
             match details.iter_mut().find(|(provenance, ..)| *provenance == part.provenance) {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use code_shield::text::{MAX_MATCH, Severity as RuleSeverity, TextIssue, TextRules};
-use policies::{Finding, FindingId, Severity};
+use code_shield::text::{MAX_MATCH, TextIssue, TextRules};
+use policies::{Finding, FindingId};
 
-use super::{Detector, DetectorError, Findings, Located, blocking, ids, within};
+use super::{Detector, DetectorError, Findings, Located, blocking, ids, severity, within};
 use crate::{
     chat::Chat,
     normalise::views,
@@ -95,12 +95,4 @@ fn look(
         }
     }
     Ok(())
-}
-
-fn severity(severity: RuleSeverity) -> Severity {
-    match severity {
-        RuleSeverity::Advice => Severity::Advice,
-        RuleSeverity::Warning => Severity::Warning,
-        RuleSeverity::Error => Severity::Error,
-    }
 }

@@ -149,7 +149,11 @@ async fn chat(service: &Arc<Service>, exchange: Uuid, request: HttpRequest<Incom
     let (choices, stream) = (asked.choices(), asked.stream);
     match service.upstream.ask(cleared.onto(asked), authorization).await {
         Err(error) => upstream_failed(service, &chat, &error).await,
-        Ok(Reply::Failure { status, body }) => upstream_said_no(service, &chat, status, &body).await,
+        Ok(Reply::Failure { status, retry_after, body }) => {
+            let mut response = upstream_said_no(service, &chat, status, &body).await;
+            response.headers_mut().extend(retry_after.map(|after| (header::RETRY_AFTER, HeaderValue::from(after))));
+            response
+        }
         Ok(Reply::Events(events)) if stream => streamed(service, &chat, writer, events, choices),
         Ok(Reply::Events(events)) => whole(service, &chat, &writer, events, choices).await,
     }

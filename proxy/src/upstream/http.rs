@@ -73,14 +73,16 @@ impl HttpUpstream {
         if !status.is_success() {
             // A status that is neither success nor failure has no place here: 1xx and 3xx are never followed.
             let status = if status.as_u16() >= 400 { status } else { StatusCode::BAD_GATEWAY };
+            let retry_after = response.headers().get(header::RETRY_AFTER);
+            let retry_after = retry_after.and_then(|after| after.to_str().ok()?.parse().ok());
             let body = self.whole(response.into_body(), ERROR).await.unwrap_or_default();
-            return Ok(Reply::Failure { status, body: String::from_utf8_lossy(&body).into_owned() });
+            return Ok(Reply::Failure { status, retry_after, body: String::from_utf8_lossy(&body).into_owned() });
         }
         let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let streamed = kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream");
         let body = response.into_body();
         let source = if streamed {
-            Source::Stream { body, reader: sse::Reader::default(), done: false, finished: 0 }
+            Source::Stream { body, reader: sse::Reader::default(), done: false, finished: 0, failed: None }
         } else {
             Source::Whole(Some(Box::pin(whole(body, WHOLE, self.silence))))
         };
@@ -161,7 +163,7 @@ enum Source {
     /// One document; a stream of one.
     Whole(Option<Reading>),
     /// Server-sent events up to `[DONE]`.
-    Stream { body: Incoming, reader: sse::Reader, done: bool, finished: usize },
+    Stream { body: Incoming, reader: sse::Reader, done: bool, finished: usize, failed: Option<UpstreamError> },
 }
 
 impl HttpEvents {
@@ -177,7 +179,11 @@ impl HttpEvents {
                 *body = None;
                 event::read(&read?).map(Some)
             }
-            Source::Stream { body, reader, done, finished } => loop {
+            Source::Stream { body, reader, done, finished, failed } => loop {
+                if let Some(error) = failed.take() {
+                    *done = true;
+                    return Err(error);
+                }
                 let frame = tokio::time::timeout_at(self.heard + self.silence, body.frame()).await;
                 self.heard = Instant::now();
                 let Some(frame) = frame.map_err(|_| UpstreamError::Silent(self.silence.as_secs()))? else {
@@ -186,14 +192,21 @@ impl HttpEvents {
                     return if *finished > 0 && !reader.is_amid_event() { Ok(None) } else { Err(UpstreamError::Cut) };
                 };
                 let Ok(bytes) = frame.map_err(|_| UpstreamError::Cut)?.into_data() else { continue };
-                let mut events = Vec::new();
-                for data in reader.push(&bytes).map_err(|error| UpstreamError::Unreadable(error.to_string()))? {
-                    if data.trim() == "[DONE]" {
+                // What came before an error counts, however both were packed.
+                let (mut events, mut documents) = (Vec::new(), Vec::new());
+                let read = reader.push(&bytes, &mut documents);
+                *failed = read.err().map(|error| UpstreamError::Unreadable(error.to_string()));
+                for data in documents.iter().map(|data| data.trim()).filter(|data| !data.is_empty()) {
+                    if data == "[DONE]" {
                         *done = true;
                         break;
                     }
-                    if !data.trim().is_empty() {
-                        events.extend(event::read(data.as_bytes())?);
+                    match event::read(data.as_bytes()) {
+                        Ok(read) => events.extend(read),
+                        Err(error) => {
+                            *failed = Some(error);
+                            break;
+                        }
                     }
                 }
                 *finished += events.iter().filter(|event| matches!(event, Event::Finish { .. })).count();
