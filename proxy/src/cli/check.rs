@@ -1,6 +1,10 @@
 //! `ringfence check`: is what would be served sound?
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::Args;
 
@@ -23,7 +27,7 @@ pub struct CheckArgs {
 /// Loads everything, runs the policies' cases, and says what is wrong.
 ///
 /// # Errors
-/// Something cannot be loaded.
+/// Something cannot be loaded, or the output is closed.
 pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut config = arguments.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
     if !arguments.policy.is_empty() {
@@ -45,11 +49,12 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
         }
     }
     let text_rules = house.text_rules.as_ref().map_or(0, |rules| rules.ids().count());
-    println!("policies    {}", house.policies.names().collect::<Vec<_>>().join(", "));
-    println!("policy hash {}", house.policies.hash());
-    println!("cases       {} passed, {failed} failed", cases - failed);
-    println!("code rules  {}", house.code_rules);
-    println!("text rules  {text_rules}");
-    println!("guard       {}", house.guard);
+    let mut out = io::stdout().lock();
+    writeln!(out, "policies    {}", house.policies.names().collect::<Vec<_>>().join(", "))?;
+    writeln!(out, "policy hash {}", house.policies.hash())?;
+    writeln!(out, "cases       {} passed, {failed} failed", cases - failed)?;
+    writeln!(out, "code rules  {}", house.code_rules)?;
+    writeln!(out, "text rules  {text_rules}")?;
+    writeln!(out, "guard       {}", house.guard)?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -163,14 +163,14 @@ async fn upstream(config: &Config) -> anyhow::Result<(Upstream, String)> {
         (None, Some(model)) => in_process(model).await,
         (None, None) => {
             if let Some(found) = discover().await {
-                println!("found {} at {}", found.name, found.root);
+                writeln!(io::stdout(), "found {} at {}", found.name, found.root)?;
                 let model = found.models.first().cloned().unwrap_or_default();
                 return Ok((Upstream::Http(Box::new(HttpUpstream::new(found.root, wanted.silence()))), model));
             }
             let [smallest, ..] = MODELS else {
                 bail!("no generator answers on the usual ports; name one with --upstream")
             };
-            println!("no generator on the usual ports; running {} in this process", smallest.name);
+            writeln!(io::stdout(), "no generator on the usual ports; running {} in this process", smallest.name)?;
             in_process(smallest.name).await
         }
     }
