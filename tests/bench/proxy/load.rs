@@ -15,8 +15,13 @@ use hyper::{Request, StatusCode, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinSet};
 
-const BODY: &str =
-    r#"{"model":"stub","messages":[{"role":"user","content":"Which river runs through the capital of France?"}]}"#;
+/// A request that was not sent before, so that no verdict on it is remembered.
+fn body() -> String {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let number = ASKED.fetch_add(1, Ordering::Relaxed);
+    let question = format!("Which river runs through town number {number} on the map?");
+    format!(r#"{{"model":"stub","messages":[{{"role":"user","content":"{question}"}}]}}"#)
+}
 
 /// Sends `requests` over `connections`; answers each request's time and the time of all.
 pub async fn run(to: SocketAddr, connections: usize, requests: usize) -> (Vec<Duration>, Duration) {
@@ -40,7 +45,7 @@ async fn client(to: SocketAddr, left: Arc<AtomicUsize>) -> Vec<Duration> {
         let request = Request::post("/v1/chat/completions")
             .header(header::HOST, to.to_string())
             .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from_static(BODY.as_bytes())))
+            .body(Full::new(Bytes::from(body())))
             .expect("a request");
         let begun = Instant::now();
         let answer = sender.send_request(request).await.expect("an answer");
