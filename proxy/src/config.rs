@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{dialect::openai_chat::FieldPolicy, enforce::Keep, models::Environment};
+use crate::{dialect::FieldPolicy, enforce::Keep, models::Environment};
 
 /// The configuration. Every field has a default, so that an empty file is a configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -120,11 +120,11 @@ pub enum UpstreamDialect {
     /// It is asked at start.
     #[default]
     Auto,
-    /// OpenAI's chat completions below `/v1`.
+    /// OpenAI's formats below `/v1`.
     OpenAi,
-    /// Ollama, which is asked through its OpenAI-compatible `/v1`.
+    /// Ollama's own formats below `/api`.
     Ollama,
-    /// Anthropic's messages; not served yet, and refused with a sentence that says so.
+    /// Anthropic's messages.
     Anthropic,
 }
 

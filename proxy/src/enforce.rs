@@ -12,26 +12,36 @@
 //! What does compile, so that the examples here fail for their own reason:
 //!
 //! ```
-//! # use ringfence::{dialect::openai_chat::{Request, answer::Writer}, enforce::{Cleared, Passed}, hold::Place, upstream::Upstream};
-//! async fn forward(upstream: &Upstream, request: Cleared<Request>) {
-//!     let _ = upstream.ask(request, None).await;
+//! # use ringfence::{dialect::{Answers, Request, Stream, Told}, enforce::{Cleared, Passed}, hold::Place};
+//! # use ringfence::upstream::{Credentials, Upstream};
+//! async fn forward(upstream: &Upstream, dialect: &'static dyn Answers, request: Cleared<Request>) {
+//!     let _ = upstream.ask(dialect, request, &Credentials::default()).await;
 //! }
-//! fn answer(writer: &Writer, place: &Place, text: &Cleared<Passed>) {
-//!     let _ = writer.piece(place, text, true);
-//! }
-//! ```
-//!
-//! ```compile_fail
-//! # use ringfence::{dialect::openai_chat::Request, upstream::Upstream};
-//! async fn forward_unread(upstream: &Upstream, request: Request) {
-//!     let _ = upstream.ask(request, None).await; // it takes a `Cleared<Request>`
+//! fn answer(stream: &mut dyn Stream, told: &mut Told, place: &Place, text: &Cleared<Passed>) {
+//!     let _ = stream.piece(place, text);
+//!     told.piece(place, text);
 //! }
 //! ```
 //!
 //! ```compile_fail
-//! # use ringfence::{dialect::openai_chat::answer::Writer, enforce::Passed, hold::Place};
-//! fn answer_unread(writer: &Writer, place: &Place, text: &Passed) {
-//!     let _ = writer.piece(place, text, true); // it takes a `&Cleared<Passed>`
+//! # use ringfence::{dialect::{Answers, Request}, upstream::{Credentials, Upstream}};
+//! async fn forward_unread(upstream: &Upstream, dialect: &'static dyn Answers, request: Request) {
+//!     // It takes a `Cleared<Request>`.
+//!     let _ = upstream.ask(dialect, request, &Credentials::default()).await;
+//! }
+//! ```
+//!
+//! ```compile_fail
+//! # use ringfence::{dialect::Stream, enforce::Passed, hold::Place};
+//! fn answer_unread(stream: &mut dyn Stream, place: &Place, text: &Passed) {
+//!     let _ = stream.piece(place, text); // it takes a `&Cleared<Passed>`
+//! }
+//! ```
+//!
+//! ```compile_fail
+//! # use ringfence::{dialect::Told, enforce::Passed, hold::Place};
+//! fn tell_unread(told: &mut Told, place: &Place, text: &Passed) {
+//!     told.piece(place, text); // it takes a `&Cleared<Passed>`
 //! }
 //! ```
 
@@ -49,8 +59,8 @@ pub use judge::{catalog, failures};
 use crate::{
     audit::{AuditError, AuditLog, Durable, Event, RecordDraft, Timestamp, redact},
     chat::Chat,
-    detect::Detector,
-    dialect::openai_chat::Request,
+    detect::{Detector, Located},
+    dialect::Texts,
     segment::{Kind, Segment},
     telemetry::Metrics,
 };
@@ -85,9 +95,9 @@ pub struct Passed {
 }
 
 impl Cleared<Passed> {
-    /// The request whose texts were cleared, ready to be forwarded; `request` must be the one the segment was read from.
-    pub fn onto(self, request: Request) -> Cleared<Request> {
-        Cleared { value: request.with_texts(&self.value.texts), receipts: self.receipts }
+    /// The request or document whose texts were cleared; `whole` must be the one the segment was read from.
+    pub fn onto<T: Texts>(self, whole: T) -> Cleared<T> {
+        Cleared { value: whole.with_texts(&self.value.texts), receipts: self.receipts }
     }
 }
 
@@ -166,11 +176,7 @@ impl Enforcer {
     async fn enforce_in(&self, chat: &Arc<Chat>, segment: Segment) -> Result<Cleared<Passed>, Refusal> {
         let segment = Arc::new(segment);
         let verdict = self.judge(chat, &segment).await;
-        let receipts = self.record(chat, &segment, &verdict).await.map_err(|error| {
-            tracing::error!(%error, exchange = %chat.exchange, "a decision cannot be recorded, so it is a refusal");
-            self.metrics.unrecorded();
-            Refusal { exchange: chat.exchange, cause: Cause::Unrecorded, reasons: Vec::new() }
-        })?;
+        let receipts = self.keep_record(chat, &segment, &verdict).await?;
         self.metrics.decision(segment.stage, verdict.action());
         tracing::Span::current().record("ringfence.action", tracing::field::display(verdict.action()));
         if verdict.action() == Action::Block {
@@ -178,6 +184,34 @@ impl Enforcer {
         }
         let texts = segment.parts.iter().zip(&verdict.parts).map(|(part, judged)| judged.redacted(part.text()));
         Ok(Cleared { value: Passed { choice: segment.choice, texts: texts.collect() }, receipts })
+    }
+
+    /// Looks at a segment that goes nowhere, and tells what was found; the record says what the policies would decide.
+    ///
+    /// # Errors
+    /// A detector failed, or what was found cannot be recorded.
+    pub async fn assess(&self, chat: &Arc<Chat>, segment: Segment) -> Result<Vec<Located>, Refusal> {
+        let segment = Arc::new(segment);
+        let verdict = self.judge(chat, &segment).await;
+        self.keep_record(chat, &segment, &verdict).await?;
+        let failed = |located: &Located| located.finding.id.as_str().starts_with("detector.");
+        if verdict.found.iter().any(failed) {
+            return Err(Refusal { exchange: chat.exchange, cause: Cause::GuardUnavailable, reasons: Vec::new() });
+        }
+        Ok(verdict.found)
+    }
+
+    async fn keep_record(
+        &self,
+        chat: &Chat,
+        segment: &Segment,
+        verdict: &judge::Verdict,
+    ) -> Result<Vec<Durable>, Refusal> {
+        self.record(chat, segment, verdict).await.map_err(|error| {
+            tracing::error!(%error, exchange = %chat.exchange, "a decision cannot be recorded, so it is a refusal");
+            self.metrics.unrecorded();
+            Refusal { exchange: chat.exchange, cause: Cause::Unrecorded, reasons: Vec::new() }
+        })
     }
 
     /// Records a request that got no further than its path or its form.

@@ -42,6 +42,32 @@ pub fn fold(key: &str) -> String {
         .collect()
 }
 
+/// The strings and keys of a JSON text that do not stand in it as they are, because escapes hide them; none if it is not JSON.
+pub fn hidden(text: &str) -> Vec<String> {
+    fn collect(value: &Value, strings: &mut Vec<String>) {
+        match value {
+            Value::String(text) => strings.push(text.clone()),
+            Value::Array(items) => items.iter().for_each(|item| collect(item, strings)),
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    strings.push(name.clone());
+                    collect(value, strings);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut strings = Vec::new();
+    // What has no escape hides nothing.
+    if text.contains('\\')
+        && let Ok(value) = parse(text.as_bytes())
+    {
+        collect(&value, &mut strings);
+        strings.retain(|string| !text.contains(string.as_str()));
+    }
+    strings
+}
+
 struct Strict {
     depth: usize,
 }

@@ -10,7 +10,7 @@
 //! | attempt | what stops it |
 //! |---|---|
 //! | an answer or a request that skips the door | [`enforce::Cleared`] has no constructor outside [`enforce`] (`compile_fail` tests there) |
-//! | duplicate keys, keys in another case, two documents | [`json`], `dialect::openai_chat::read` (`what_is_wrong_is_named`) |
+//! | duplicate keys, keys in another case, two documents | [`json`], the `dialect` readers (`what_is_wrong_is_named`) |
 //! | a field nobody scans | every string left in the body is a part (`every_string_that_is_forwarded_is_a_part`) |
 //! | images, audio, token ids | the findings `unreadable.*`, which the shipped policies block |
 //! | `stream: true`, odd chunks, a second choice | one path for all ([`exchange`]); cuts depend on the text alone (`pieces_depend_on_the_text_alone`) |
@@ -32,6 +32,7 @@ pub mod exchange;
 pub mod hold;
 pub mod house;
 pub mod json;
+pub mod lines;
 pub mod models;
 pub mod normalise;
 pub mod review;

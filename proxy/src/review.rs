@@ -15,7 +15,11 @@ use axum::{
 use prometheus::Registry;
 use uuid::Uuid;
 
-use crate::{audit::AuditLog, telemetry::Telemetry, upstream::Upstream};
+use crate::{
+    audit::AuditLog,
+    telemetry::Telemetry,
+    upstream::{Credentials, Upstream},
+};
 
 /// What the operators' side shows.
 pub struct Review {
@@ -51,7 +55,7 @@ async fn ready(State(review): State<Arc<Review>>) -> Response {
     }
     match &review.upstream.upstream {
         Upstream::InProcess(_) => "ready\n".into_response(),
-        upstream @ Upstream::Http(_) => match upstream.models(None).await {
+        upstream @ Upstream::Http(_) => match upstream.models(&Credentials::default()).await {
             Ok(_) => "ready\n".into_response(),
             Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
         },

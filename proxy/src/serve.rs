@@ -1,7 +1,13 @@
 //! Listening: connections in, answers out. The only place that starts tasks.
 
 mod answer;
+mod answers;
+mod body;
 mod handle;
+mod models;
+mod moderate;
+mod upstream_failed;
+mod vectors;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -26,7 +32,7 @@ use tower_http::{
 
 use crate::{
     config::{LimitsConfig, RefusalStyle},
-    dialect::{self, openai_chat::FieldPolicy},
+    dialect::{self, FieldPolicy},
     enforce::Enforcer,
     upstream::Upstream,
 };
@@ -86,6 +92,7 @@ pub async fn serve(listener: TcpListener, service: Arc<Service>, stop: impl Futu
             .layer(SetSensitiveRequestHeadersLayer::new([
                 http::header::AUTHORIZATION,
                 HeaderName::from_static("api-key"),
+                HeaderName::from_static("x-api-key"),
             ]))
             .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
             .layer(TraceLayer::new_for_http().make_span_with(span).on_request(()).on_response(()).on_failure(()))

@@ -17,13 +17,14 @@ use tokio::{net::TcpListener, sync::watch};
 use crate::{
     audit::{AuditLog, Options},
     config::{self, Config, UpstreamDialect},
+    dialect::Family,
     enforce::Enforcer,
     house::House,
     models::{MODELS, ModelStore, Progress},
     review::{self, Review},
     serve::{Service, serve},
     telemetry::Telemetry,
-    upstream::{HttpUpstream, InProcess, Upstream, discover, probe},
+    upstream::{Found, HttpUpstream, InProcess, Upstream, discover, probe},
 };
 
 /// The arguments of `ringfence serve`; they win over the configuration file.
@@ -162,10 +163,11 @@ async fn upstream(config: &Config) -> anyhow::Result<(Upstream, String)> {
         (Some(url), None) => http_upstream(url, config).await,
         (None, Some(model)) => in_process(model).await,
         (None, None) => {
-            if let Some(found) = discover().await {
-                writeln!(io::stdout(), "found {} at {}", found.name, found.root)?;
+            if let Some((name, root, found)) = discover().await {
+                writeln!(io::stdout(), "found {name} at {root}")?;
                 let model = found.models.first().cloned().unwrap_or_default();
-                return Ok((Upstream::Http(Box::new(HttpUpstream::new(found.root, wanted.silence()))), model));
+                let upstream = HttpUpstream::new(root, found.families, wanted.silence());
+                return Ok((Upstream::Http(Box::new(upstream)), model));
             }
             let [smallest, ..] = MODELS else {
                 bail!("no generator answers on the usual ports; name one with --upstream")
@@ -181,17 +183,21 @@ async fn http_upstream(url: &str, config: &Config) -> anyhow::Result<(Upstream, 
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
         bail!("upstream `{url}` must be a server's root URL, such as http://127.0.0.1:11434");
     }
-    if config.upstream.dialect == UpstreamDialect::Anthropic {
-        bail!(
-            "upstream `{url}`: an upstream that speaks Anthropic's messages cannot be asked yet; use `openai` or `ollama`"
-        );
-    }
-    let models = probe(url).await;
-    if models.is_none() && config.upstream.dialect == UpstreamDialect::Auto {
-        eprintln!("warning: {url} does not list its models; taking it for a server of OpenAI's chat completions");
-    }
-    let model = models.and_then(|models| models.first().cloned()).unwrap_or_else(|| "llama3".to_owned());
-    Ok((Upstream::Http(Box::new(HttpUpstream::new(url, config.upstream.silence()))), model))
+    let dialect = config.upstream.dialect;
+    let found = probe(url, dialect).await.unwrap_or_else(|| {
+        let family = match dialect {
+            UpstreamDialect::Auto | UpstreamDialect::OpenAi => Family::OpenAi,
+            UpstreamDialect::Ollama => Family::Ollama,
+            UpstreamDialect::Anthropic => Family::Anthropic,
+        };
+        if dialect == UpstreamDialect::Auto {
+            eprintln!("warning: {url} does not say what it speaks; taking it for a server of OpenAI's formats");
+        }
+        Found { families: vec![family], models: Vec::new() }
+    });
+    let model = found.models.first().cloned().unwrap_or_else(|| "llama3".to_owned());
+    let upstream = HttpUpstream::new(url, found.families, config.upstream.silence());
+    Ok((Upstream::Http(Box::new(upstream)), model))
 }
 
 async fn in_process(model: &str) -> anyhow::Result<(Upstream, String)> {

@@ -22,6 +22,8 @@ const MOST: usize = 256;
 pub(super) struct Verdict {
     /// One entry for each part.
     pub(super) parts: Vec<Judged>,
+    /// What was found.
+    pub(super) found: Vec<Located>,
     /// Microseconds each detector took.
     pub(super) detectors: BTreeMap<String, u64>,
     /// When the segment came to the door.
@@ -64,7 +66,7 @@ impl Enforcer {
             let private = private.map(|finding| (finding.span.clone(), format!("[{}]", finding.id))).collect();
             Judged { decision, private, kind: part.kind }
         });
-        Verdict { parts: parts.collect(), detectors, since }
+        Verdict { parts: parts.collect(), found, detectors, since }
     }
 
     async fn look(

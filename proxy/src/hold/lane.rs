@@ -7,7 +7,6 @@ use policies::Stage;
 
 use super::Place;
 use crate::{
-    dialect::openai_chat::event::LEGACY,
     json,
     segment::{Kind, MAX_HELD, Part, Segment, next_cut},
     upstream::Lane,
@@ -65,7 +64,7 @@ impl LaneText {
         if self.done {
             return Vec::new();
         }
-        if matches!(self.place.lane, Lane::Tool(_)) {
+        if matches!(self.place.lane, Lane::Tool(_) | Lane::Function) {
             return if self.ended { vec![self.call()] } else { Vec::new() };
         }
         let whole: Arc<str> = self.text.as_str().into();
@@ -109,12 +108,8 @@ impl LaneText {
         let part =
             |name: &str, kind, text: &str| Part::piece(format!("{field}.{name}"), kind, &text.into(), 0..text.len());
         let mut parts = vec![part("name", Kind::Detail, &self.name), part("arguments", Kind::Turn, &self.text)];
-        let mut strings = Vec::new();
-        if let Ok(arguments) = json::parse(self.text.as_bytes()) {
-            collect(&arguments, &mut strings);
-        }
         // Such a string cannot be replaced in place, so redacting it is refusing the call.
-        strings.retain(|text| !self.text.contains(text.as_str()));
+        let strings = json::hidden(&self.text);
         parts.extend(strings.iter().map(|text| part("arguments{}", Kind::Key, text)));
         (self.place.clone(), Segment { stage: Stage::Output, choice: self.place.choice, number: 0, last: true, parts })
     }
@@ -124,22 +119,8 @@ impl LaneText {
             Lane::Content => "content".to_owned(),
             Lane::Reasoning => "reasoning_content".to_owned(),
             Lane::Refusal => "refusal".to_owned(),
-            Lane::Tool(LEGACY) => "function_call".to_owned(),
+            Lane::Function => "function_call".to_owned(),
             Lane::Tool(index) => format!("tool_calls[{index}]"),
         }
-    }
-}
-
-fn collect(value: &serde_json::Value, strings: &mut Vec<String>) {
-    match value {
-        serde_json::Value::String(text) => strings.push(text.clone()),
-        serde_json::Value::Array(items) => items.iter().for_each(|item| collect(item, strings)),
-        serde_json::Value::Object(fields) => {
-            for (name, value) in fields {
-                strings.push(name.clone());
-                collect(value, strings);
-            }
-        }
-        _ => {}
     }
 }

@@ -1,12 +1,21 @@
 use policies::Provenance;
 use serde_json::{Value, json};
 
-use super::{FieldPolicy, Limits, read};
+use super::super::{Bounds, Dialect as _, FieldPolicy, ReadError, Reading, Texts as _};
+use super::{OpenAiChat, Reads};
+use crate::{
+    dialect::Listener as _,
+    upstream::{Event, Finish, Lane, UpstreamError, Usage},
+};
 
-const LIMITS: Limits = Limits { choices: 8, parts: 1000 };
+const SCAN: Bounds = Bounds { fields: FieldPolicy::Scan, choices: 8, parts: 1000 };
+
+fn read(body: &Value, fields: FieldPolicy) -> Result<Reading, ReadError> {
+    OpenAiChat.read(body.to_string().as_bytes(), &Bounds { fields, ..SCAN })
+}
 
 fn texts(body: &Value) -> Vec<(String, Provenance, String)> {
-    let (request, _) = read(body.to_string().as_bytes(), FieldPolicy::Scan, LIMITS).unwrap();
+    let Reading { request, .. } = read(body, FieldPolicy::Scan).unwrap();
     request.parts.iter().map(|part| (part.field.clone(), part.provenance, part.text().to_owned())).collect()
 }
 
@@ -36,7 +45,7 @@ fn every_string_that_is_forwarded_is_a_part() {
             {"role": "tool", "tool_call_id": "id2", "content": "c3", "odd": "o1"}
         ]
     });
-    let (request, _) = read(body.to_string().as_bytes(), FieldPolicy::Scan, LIMITS).unwrap();
+    let Reading { request, .. } = read(&body, FieldPolicy::Scan).unwrap();
     let mut forwarded = Vec::new();
     strings(request.body(), &mut forwarded);
     let parts: Vec<&str> = request.parts.iter().map(crate::segment::Part::text).collect();
@@ -65,7 +74,7 @@ fn what_is_wrong_is_named() {
     let chat = |change: Value| {
         let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
         body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        read(body.to_string().as_bytes(), FieldPolicy::Refuse, LIMITS).map(|_| ()).unwrap_err().to_string()
+        read(&body, FieldPolicy::Refuse).map(|_| ()).unwrap_err().to_string()
     };
     for (change, expected) in [
         (json!({"Messages": []}), "`Messages` is spelled `messages`"),
@@ -95,7 +104,7 @@ fn what_is_wrong_is_named() {
 fn what_cannot_be_read_is_noted() {
     let body = json!({"model": "m", "prompt_token_ids": [1,2,3,4,5,6,7,8,9], "messages": [
         {"role": "user", "content": [{"type": "input_audio", "input_audio": {}}, {"type": "file"}, {"type": "odd"}]}]});
-    let (_, notes) = read(body.to_string().as_bytes(), FieldPolicy::Scan, LIMITS).unwrap();
+    let Reading { notes, .. } = read(&body, FieldPolicy::Scan).unwrap();
     let ids: Vec<_> = notes.iter().map(|note| note.id).collect();
     assert_eq!(
         ids,
@@ -106,7 +115,7 @@ fn what_cannot_be_read_is_noted() {
 #[test]
 fn cleared_texts_take_the_place_of_the_read_ones() {
     let body = json!({"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "my key"}]}]});
-    let (request, _) = read(body.to_string().as_bytes(), FieldPolicy::Scan, LIMITS).unwrap();
+    let Reading { request, .. } = read(&body, FieldPolicy::Scan).unwrap();
     let texts: Vec<String> = request.parts.iter().map(|part| part.text().replace("key", "[key]")).collect();
     assert_eq!(request.with_texts(&texts).body()["messages"][0]["content"][0]["text"], "my [key]");
 }
@@ -115,7 +124,56 @@ fn cleared_texts_take_the_place_of_the_read_ones() {
 fn log_probabilities_are_not_asked_for() {
     let body =
         json!({"model": "m", "logprobs": true, "top_logprobs": 5, "messages": [{"role": "user", "content": "x"}]});
-    let (request, _) = read(body.to_string().as_bytes(), FieldPolicy::Scan, LIMITS).unwrap();
+    let Reading { request, .. } = read(&body, FieldPolicy::Scan).unwrap();
     assert_eq!(request.body().get("logprobs"), None);
     assert_eq!(request.body().get("top_logprobs"), None);
+}
+
+fn hear(document: &[u8]) -> Result<Vec<Event>, UpstreamError> {
+    Reads.hear(document).map(|heard| heard.events)
+}
+
+#[test]
+fn whole_answers_and_pieces_read_alike() {
+    let expected = vec![
+        Event::Text { choice: 0, lane: Lane::Reasoning, text: "hm".into() },
+        Event::Text { choice: 0, lane: Lane::Content, text: "hi".into() },
+        Event::ToolCall {
+            choice: 0,
+            lane: Lane::Tool(0),
+            id: Some("c1".into()),
+            name: "f".into(),
+            arguments: "{}".into(),
+        },
+        Event::Finish { choice: 0, reason: Finish::ToolCalls },
+        Event::Usage(Usage { prompt: 3, completion: 4 }),
+    ];
+    for said in ["delta", "message"] {
+        let body = format!(
+            r#"{{"choices":[{{"index":0,"{said}":{{"content":"hi","reasoning_content":"hm","tool_calls":[{{"id":"c1","function":{{"name":"f","arguments":"{{}}"}}}}],"odd":"x"}},"finish_reason":"tool_calls"}}],"usage":{{"prompt_tokens":3,"completion_tokens":4}}}}"#
+        );
+        assert_eq!(hear(body.as_bytes()).unwrap(), expected);
+    }
+}
+
+#[test]
+fn the_older_function_call_is_read() {
+    let events = hear(br#"{"choices":[{"delta":{"function_call":{"name":"f","arguments":"{"}}}]}"#).unwrap();
+    let call = Event::ToolCall { choice: 0, lane: Lane::Function, id: None, name: "f".into(), arguments: "{".into() };
+    assert_eq!(events, [call]);
+}
+
+#[test]
+fn what_is_no_answer_is_an_error() {
+    assert!(matches!(hear(br#"{"error":{"message":"x"}}"#), Err(UpstreamError::Reported)));
+    for bad in [
+        "{}",
+        r#"{"choices":[{"index":-1}]}"#,
+        r#"{"choices":[{"index":4000000000}]}"#,
+        r#"{"choices":[{"delta":{"content":["x"]}}]}"#,
+        r#"{"choices":[],"choices":[]}"#,
+        "nonsense",
+    ] {
+        assert!(matches!(hear(bad.as_bytes()), Err(UpstreamError::Unreadable(_))), "{bad}");
+    }
 }
