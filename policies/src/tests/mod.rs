@@ -72,5 +72,6 @@ fn situation(stage: Stage, provenance: Provenance) -> Situation {
         model: "smollm2".into(),
         now: 0,
         roll_out_key: 0,
+        turn: crate::Turn::Current,
     }
 }

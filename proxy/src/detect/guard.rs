@@ -87,7 +87,7 @@ fn judge(
     let mut found = Vec::new();
     let mut new = Vec::new();
     for question in questions(chat, segment) {
-        match memory.recall(&question.key()) {
+        match memory.recall(&question.key(&chat.tenant)) {
             Some(assessment) => report(model, &question, &assessment, &mut found)?,
             None => new.push(question),
         }
@@ -99,7 +99,7 @@ fn judge(
             other => DetectorError::Failed(other.to_string()),
         })?;
         report(model, question, &assessment, &mut found)?;
-        memory.keep(question.key(), assessment);
+        memory.keep(question.key(&chat.tenant), assessment);
     }
     if Instant::now() >= deadline { Err(DetectorError::Late) } else { Ok(found) }
 }
@@ -114,8 +114,8 @@ struct Question {
 }
 
 impl Question {
-    fn key(&self) -> Key {
-        memory::key(self.role, self.before.as_deref(), &self.text)
+    fn key(&self, tenant: &str) -> Key {
+        memory::key(tenant, self.role, self.before.as_deref(), &self.text)
     }
 
     fn conversation(&self) -> Conversation<'_> {
@@ -130,7 +130,8 @@ fn questions(chat: &Chat, segment: &Segment) -> Vec<Question> {
     let mut all = Vec::new();
     let mut details: Vec<(Provenance, usize, String)> = Vec::new();
     for (index, part) in segment.parts.iter().enumerate() {
-        if part.kind == Kind::Turn || part.text().split_whitespace().nth(SENTENCE - 1).is_some() {
+        if matches!(part.kind, Kind::Turn | Kind::Joined) || part.text().split_whitespace().nth(SENTENCE - 1).is_some()
+        {
             ask(chat, segment, index, part, &mut all);
         } else {
             match details.iter_mut().find(|(provenance, ..)| *provenance == part.provenance) {
