@@ -25,6 +25,11 @@ const REPORTED: f32 = 0.2;
 const ANSWER_WINDOW: usize = 512;
 /// So many words may be a sentence, which is judged alone: beside others it would be diluted.
 const SENTENCE: usize = 4;
+/// So much new text is judged in one segment, in bytes; what lies beyond is reported as unreadable, never left out in
+/// silence. It is what the guard reads well within its usual deadline.
+const LONGEST: usize = 256 << 10;
+/// What is reported of a text beyond that.
+const TOO_LONG: &str = "unreadable.long";
 /// Verdicts computed at once; more only share the same cores.
 const AT_ONCE: usize = 2;
 
@@ -48,7 +53,7 @@ impl Guard {
     /// What a guard with this taxonomy can report.
     pub fn catalog_of(taxonomy: &Taxonomy) -> Vec<FindingId> {
         let names: Vec<String> = taxonomy.hazards.iter().map(|hazard| format!("guard.{}", hazard.code)).collect();
-        ids(names.iter().map(String::as_str))
+        ids(names.iter().map(String::as_str).chain([TOO_LONG]))
     }
 }
 
@@ -92,6 +97,10 @@ fn judge(
             None => new.push(question),
         }
     }
+    let beyond = new.split_off(within_budget(&new));
+    for question in &beyond {
+        found.push(too_long(question)?);
+    }
     let conversations: Vec<Conversation<'_>> = new.iter().map(Question::conversation).collect();
     for (question, verdict) in new.iter().zip(model.assess(&conversations, deadline)) {
         let assessment = verdict.map_err(|error| match error {
@@ -102,6 +111,30 @@ fn judge(
         memory.keep(question.key(&chat.tenant), assessment);
     }
     if Instant::now() >= deadline { Err(DetectorError::Late) } else { Ok(found) }
+}
+
+/// How many of the questions, from the first on, are short enough to be judged together.
+fn within_budget(questions: &[Question]) -> usize {
+    let mut total = 0_usize;
+    let fits = |question: &&Question| {
+        total = total.saturating_add(question.text.len());
+        total <= LONGEST
+    };
+    questions.iter().take_while(fits).count()
+}
+
+fn too_long(question: &Question) -> Result<Located, DetectorError> {
+    let id = FindingId::parse(TOO_LONG).map_err(|error| DetectorError::Failed(error.to_string()))?;
+    let finding = Finding {
+        id,
+        severity: Severity::Error,
+        score: 1.0,
+        span: 0..question.length,
+        message: format!("there is more text here than the guard reads at once ({LONGEST} bytes)"),
+        language: None,
+        cwe: None,
+    };
+    Ok(Located { part: question.part, finding })
 }
 
 /// One text to be judged, in the light of the turn before it.
@@ -215,4 +248,23 @@ fn report(
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST, Question, Role, too_long, within_budget};
+
+    fn question(length: usize) -> Question {
+        Question { part: 3, role: Role::User, before: None, text: "x".repeat(length), length }
+    }
+
+    #[test]
+    fn what_is_too_long_is_reported_and_not_left_out() {
+        assert_eq!(within_budget(&[question(LONGEST)]), 1);
+        assert_eq!(within_budget(&[question(LONGEST + 1)]), 0);
+        assert_eq!(within_budget(&[question(LONGEST), question(1), question(0)]), 1);
+        let located = too_long(&question(LONGEST + 1)).unwrap();
+        assert_eq!((located.part, located.finding.id.as_str()), (3, "unreadable.long"));
+        assert_eq!(located.finding.span, 0..LONGEST + 1);
+    }
 }
