@@ -192,6 +192,9 @@ async fn read_body(service: &Service, body: Incoming) -> Result<Bytes, (StatusCo
     let wait = Duration::from_millis(service.limits.body_ms);
     match tokio::time::timeout(wait, Limited::new(body, service.limits.body_bytes).collect()).await {
         Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body took too long")),
+        Ok(Ok(body)) if body.trailers().is_some() => {
+            Err((StatusCode::BAD_REQUEST, "trailers", "there must be no fields after the body"))
+        }
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             Err((StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"))
