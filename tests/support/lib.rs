@@ -3,4 +3,7 @@
 pub mod client;
 pub mod document;
 pub mod proxy;
+pub mod raw;
+pub mod stock;
+pub mod table;
 pub mod upstream;

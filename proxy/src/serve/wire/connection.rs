@@ -105,7 +105,7 @@ async fn preface(stream: &mut TcpStream, place: &Place) -> Option<(Vec<u8>, bool
 /// Drives a connection, and ends it when it is idle, stalled, or told to.
 async fn run<C: GracefulConnection<Error = hyper::Error>>(connection: C, line: &Line, place: &Place) {
     let mut connection = pin!(connection);
-    let (mut stopping, rules) = (place.stop.clone(), &place.rules);
+    let (mut ending, rules) = (place.stop.clone(), &place.rules);
     let pace = (rules.idle.min(rules.stall) / 4).max(Duration::from_millis(10));
     let mut tick = tokio::time::interval(pace);
     let mut last: Option<Instant> = None;
@@ -120,7 +120,7 @@ async fn run<C: GracefulConnection<Error = hyper::Error>>(connection: C, line: &
                 }
                 return;
             }
-            _ = stopping.wait_for(|stop| *stop), if last.is_none() => {}
+            _ = ending.wait_for(|stop| *stop), if last.is_none() => {}
             () = line.closing(), if last.is_none() => {}
             _ = tick.tick() => {
                 if line.stalled() > rules.stall {

@@ -34,15 +34,15 @@ pub(super) async fn admit<F: Future<Output = Response<Body>>>(
             refuse(service, &Fault { violation, path, within: Within::Head }).await
         }
         Ok(()) => {
-            let refused = async {
-                let fault = line.broken().await;
-                refuse(service, &fault).await
-            };
-            // The fence speaks first: of a body that broke a rule the handler sees only that it was cut.
-            tokio::select! {
+            // The fence speaks first: of a body that broke a rule the handler sees only that it was cut, and would say so.
+            let ended = tokio::select! {
                 biased;
-                response = refused => response,
-                response = handle(request) => response,
+                fault = line.broken() => Err(fault),
+                response = handle(request) => Ok(response),
+            };
+            match ended {
+                Ok(response) => response,
+                Err(fault) => refuse(service, &fault).await,
             }
         }
     };
