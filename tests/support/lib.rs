@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod document;
+pub mod http2;
 pub mod proxy;
 pub mod raw;
 pub mod stock;

@@ -126,6 +126,8 @@ pub(super) struct UnderWay {
 impl UnderWay {
     /// An answer's body, watched until its end.
     pub(super) fn watch(self, body: Body) -> Body {
+        // Its head waits for the client too.
+        self.waits(Some(Instant::now()));
         Watched { body, under_way: self }.boxed_unsync()
     }
 
@@ -196,7 +198,7 @@ mod tests {
     async fn an_answer_that_waits_for_its_client_is_known() {
         let line = Line::new();
         let mut body = line.begin().watch(Full::new(Bytes::from_static(b"x")).boxed_unsync());
-        assert_eq!((line.busy(), line.idle(), line.stalled()), (true, Duration::ZERO, Duration::ZERO));
+        assert_eq!((line.busy(), line.idle()), (true, Duration::ZERO));
         body.frame().await.unwrap().unwrap();
         std::thread::sleep(Duration::from_millis(2));
         assert!(line.stalled() >= Duration::from_millis(2));

@@ -68,6 +68,10 @@ fn check_http2<B>(request: &Request<B>, rules: &Rules) -> Result<(), Violation> 
     }
     let (uri, headers) = (request.uri(), request.headers());
     fields::target_is_path(uri.path_and_query().map_or("", |target| target.as_str()).as_bytes())?;
+    let spaced = |value: &HeaderValue| value.as_bytes().trim_ascii().len() != value.len();
+    if headers.values().any(spaced) {
+        return Err(Violation::FieldValue);
+    }
     let host = single(headers, &header::HOST, Violation::Hosts)?;
     let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
     match (authority, host) {
@@ -151,6 +155,8 @@ mod tests {
         assert_eq!(wrong(own, &[("content-length", "+1")]), Some(Violation::Length));
         assert_eq!(wrong(own, &[("content-length", "101")]), Some(Violation::BodyLength));
         assert_eq!(wrong(own, &[("expect", "200-ok")]), Some(Violation::Expect));
+        assert_eq!(wrong(own, &[("x", " a")]), Some(Violation::FieldValue));
+        assert_eq!(wrong(own, &[("x", "a\t")]), Some(Violation::FieldValue));
         assert_eq!(wrong(own, &[("trailer", "x")]), Some(Violation::Trailers));
         assert_eq!(wrong("http://127.0.0.1/%zz", &[]), Some(Violation::Target));
     }

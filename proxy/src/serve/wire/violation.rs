@@ -33,6 +33,8 @@ pub(in crate::serve) enum Violation {
     HeadSlow,
     /// A field has no name, or one with characters no name has; a space before the colon among them (5.1).
     FieldName,
+    /// A field's value begins or ends with a space (RFC 9113, 8.2.1).
+    FieldValue,
     /// A field is folded over two lines (5.2).
     Fold,
     /// There is no `Host` (3.2).
@@ -107,6 +109,7 @@ impl Violation {
             | Self::Target
             | Self::HeadCut
             | Self::FieldName
+            | Self::FieldValue
             | Self::Fold
             | Self::NoHost
             | Self::Hosts
@@ -147,6 +150,7 @@ impl Violation {
             Self::HeadCut => ("head_cut", "the connection ended within a head"),
             Self::HeadSlow => ("head_timeout", "the head took too long"),
             Self::FieldName => ("field_name", "a field must be a name, a colon right behind it, and a value"),
+            Self::FieldValue => ("field_value", "a value must not begin or end with a space"),
             Self::Fold => ("folded_field", "a field must stand on one line"),
             Self::NoHost => ("no_host", "a request must name its host"),
             Self::Hosts => ("two_hosts", "a request must name one host"),
