@@ -50,17 +50,17 @@ impl House {
             client.end();
         }
         if !first.is_empty() {
-            match client.next() {
+            match client.read() {
                 Next::Answer(answer) if answer.status == 200 => {}
                 other => return Err(format!("the request before it was answered {other:?}")),
             }
         }
-        let answer = match client.next() {
+        let answer = match client.read() {
             Next::Answer(answer) => answer,
             other => return Err(format!("it was answered {other:?}")),
         };
         refused(&answer, row)?;
-        match client.next() {
+        match client.read() {
             Next::End(rest) if rest.is_empty() => {}
             other => return Err(format!("the connection goes on: {other:?}")),
         }
@@ -92,7 +92,7 @@ impl House {
         let (twin, _) = written(&row["twin"], &host);
         let mut client = Raw::connect(self.proxy.proxy, PATIENCE);
         client.send(&twin, piece);
-        match client.next() {
+        match client.read() {
             Next::Answer(answer)
                 if answer.status == 200 && answer.body.contains("I am well") == row["twin"].contains("post}") =>
             {
@@ -123,7 +123,7 @@ fn stock_says(row: &Row, address: std::net::SocketAddr) -> String {
     if ends {
         client.end();
     }
-    match client.next() {
+    match client.read() {
         Next::Answer(answer) => answer.status.to_string(),
         Next::End(_) => "cut".into(),
         Next::Silence => "waits".into(),
@@ -176,7 +176,7 @@ fn operators_have_their_own_host_names_too() {
     for (host, status) in [("guard.example", 200), ("localhost", 200), ("evil.example", 421), ("10.0.0.1", 421)] {
         let mut client = Raw::connect(house.proxy.admin, PATIENCE);
         client.send(format!("GET /health HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes(), 0);
-        let Next::Answer(answer) = client.next() else { panic!("{host}: no answer") };
+        let Next::Answer(answer) = client.read() else { panic!("{host}: no answer") };
         assert_eq!(answer.status, status, "{host}");
     }
     assert_eq!(ask(house.proxy.admin, "GET", "/health", &[], "").status, 200);

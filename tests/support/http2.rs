@@ -123,6 +123,8 @@ pub struct Client {
     come: Vec<u8>,
     /// The bodies that came, by stream.
     pub bodies: HashMap<u32, String>,
+    /// Whether it answers pings, as it must.
+    pub answers: bool,
 }
 
 impl Client {
@@ -132,7 +134,7 @@ impl Client {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(wait)).unwrap();
         stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
-        Self { stream, come: Vec::new(), bodies: HashMap::new() }
+        Self { stream, come: Vec::new(), bodies: HashMap::new(), answers: true }
     }
 
     /// Sends what the notation says, behind the preface and settings unless it begins with `!`.
@@ -156,7 +158,7 @@ impl Client {
 
     /// What came next: `settings`, `ack`, `pong`, `window`, `status N` with its stream, `data`, `end`, `reset CODE`, `goaway
     /// CODE`, `closed`, `silence`.
-    pub fn next(&mut self) -> String {
+    pub fn read(&mut self) -> String {
         loop {
             if self.come.len() >= 9 {
                 let length = u32::from_be_bytes([0, self.come[0], self.come[1], self.come[2]]) as usize;
@@ -191,7 +193,12 @@ impl Client {
             4 if flags & 1 == 1 => "ack".into(),
             4 => "settings".into(),
             6 if flags & 1 == 1 => "pong".into(),
-            6 => "ping".into(),
+            6 => {
+                if self.answers {
+                    let _ = self.stream.write_all(&[&[0, 0, 8, 6, 1, 0, 0, 0, 0], payload].concat());
+                }
+                "ping".into()
+            }
             7 => format!("goaway {}", code(4)),
             8 => "window".into(),
             other => format!("frame {other}"),

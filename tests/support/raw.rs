@@ -88,7 +88,7 @@ impl Raw {
     }
 
     /// The next whole answer; interim ones are left out.
-    pub fn next(&mut self) -> Next {
+    pub fn read(&mut self) -> Next {
         loop {
             if let Some(length) = whole(&self.come) {
                 let answer: Vec<u8> = self.come.drain(..length).collect();

@@ -41,6 +41,9 @@ use crate::{
     serve::{Body, Service, answer, handle},
 };
 
+/// How long a client has to answer a goodbye, and to read what is left.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Where a connection is served.
 #[derive(Clone)]
 pub(in crate::serve) struct Place {
@@ -106,8 +109,8 @@ async fn preface(stream: &mut TcpStream, place: &Place) -> Option<(Vec<u8>, bool
 async fn run<C: GracefulConnection<Error = hyper::Error>>(connection: C, line: &Line, place: &Place) {
     let mut connection = pin!(connection);
     let (mut ending, rules) = (place.stop.clone(), &place.rules);
-    let pace = (rules.idle.min(rules.stall) / 4).max(Duration::from_millis(10));
-    let mut tick = tokio::time::interval(pace);
+    let pace = rules.idle.min(rules.stall).min(GRACE) / 4;
+    let mut tick = tokio::time::interval(pace.max(Duration::from_millis(10)));
     let mut last: Option<Instant> = None;
     loop {
         tokio::select! {
@@ -127,12 +130,12 @@ async fn run<C: GracefulConnection<Error = hyper::Error>>(connection: C, line: &
                     line.fail(Fault::of_connection(Violation::Stalled));
                     return;
                 }
+                // Who was told goodbye, and does not answer that, is left.
+                if last.is_some_and(|last| last.elapsed() > GRACE) && line.idle() > GRACE {
+                    return;
+                }
                 if line.idle() <= rules.idle {
                     continue;
-                }
-                // What cannot end in peace is ended: an answer that waits in hyper for a client that does not read, say.
-                if last.is_some_and(|last| last.elapsed() > rules.stall) {
-                    return;
                 }
             }
         }

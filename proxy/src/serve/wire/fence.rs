@@ -328,3 +328,91 @@ impl<S> Drop for Fence<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+    use super::{Arc, Counter, Duration, Fence, Inspect, Line, Reader, Rules, Violation, Watch, io};
+    use crate::serve::wire::hosts::Hosts;
+
+    fn fence(http2: bool) -> (Fence<DuplexStream>, DuplexStream, Arc<Line>) {
+        let hosts = Hosts::new("127.0.0.1:1".parse().unwrap(), &[]).unwrap();
+        let time = Duration::from_millis(50);
+        let rules = Arc::new(Rules { hosts, body_bytes: 1 << 20, slow: time, idle: time, stall: time });
+        let (near, far) = duplex(64);
+        let line = Line::new();
+        let inspect = if http2 {
+            Inspect::Two(Box::new(Counter::new()), Watch::default())
+        } else {
+            Inspect::One(Box::new(Reader::new(Arc::clone(&rules))))
+        };
+        (Fence::new(near, b"", inspect, Arc::clone(&line), rules), far, line)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_nothing_is_left() {
+        let (mut fence, mut far, line) = fence(false);
+        fence.write_all(&[b'a'; 64]).await.unwrap();
+        assert_eq!(fence.write_all(b"a").await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(line.take().unwrap().violation, Violation::Stalled);
+        // One that reads a little now and then is waited for again.
+        let (mut fence, line) = (fence, Line::new());
+        fence.line = Arc::clone(&line);
+        let writing = async { fence.write_all(&[b'a'; 256]).await };
+        let reading = async {
+            let mut some = [0; 32];
+            for _ in 0..8 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                far.read_exact(&mut some).await.unwrap();
+            }
+        };
+        let (written, ()) = tokio::join!(writing, reading);
+        assert!(written.is_ok() && line.take().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_a_body_is_told_when_hyper_comes_to_it_or_never_does() {
+        let head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx!";
+        for comes in [true, false] {
+            let (mut fence, mut far, line) = fence(false);
+            let sent = async { far.write_all(head).await.unwrap() };
+            let mut read = vec![0; head.len() - 1];
+            let (taken, ()) = tokio::join!(fence.read_exact(&mut read), sent);
+            taken.unwrap();
+            assert_eq!(read, head.get(..head.len() - 1).unwrap());
+            assert_eq!(line.take(), None);
+            if comes {
+                assert!(fence.read(&mut read).await.is_err());
+            } else {
+                drop(fence);
+            }
+            assert_eq!(line.take().unwrap().violation, Violation::ChunkEnd);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_hyper_refuses_in_http2_is_known() {
+        let (mut fence, _far, line) = fence(true);
+        fence.write_all(b"\0\0\x04\x03\0\0\0\0\x01\0\0\0\x01").await.unwrap();
+        assert_eq!(line.take().unwrap().violation, Violation::Http2);
+    }
+
+    #[tokio::test]
+    async fn what_comes_behind_an_answer_is_read_for_a_while() {
+        let (mut fence, mut far, _line) = fence(false);
+        let client = async {
+            far.write_all(&[0; 1]).await.unwrap();
+            // More than the pipe holds: it would be stuck if nobody read.
+            far.write_all(&[b'a'; 4096]).await.unwrap();
+            far.shutdown().await.unwrap();
+        };
+        let server = async {
+            let mut read = [0; 128];
+            let count = fence.read(&mut read).await.unwrap();
+            assert!(read.get(..count).unwrap().starts_with(b"REFUSED "));
+            fence.shutdown().await.unwrap();
+        };
+        tokio::time::timeout(Duration::from_secs(5), async { tokio::join!(client, server) }).await.unwrap();
+    }
+}

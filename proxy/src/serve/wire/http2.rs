@@ -29,6 +29,8 @@ const SMALL: usize = 16;
 pub(super) struct Counter {
     preface: usize,
     walk: Walk,
+    /// Whether a frame has come.
+    begun: bool,
     /// Whether a block of fields has begun and not ended.
     block: bool,
     since: Option<Instant>,
@@ -43,7 +45,18 @@ impl Counter {
     /// A counter at the beginning of a connection.
     pub(super) fn new() -> Self {
         let (preface, walk) = (PREFACE.len(), Walk::default());
-        Self { preface, walk, block: false, since: None, idle: 0, resets: 0, windows: 0, crumbs: 0, marks: 0 }
+        Self {
+            preface,
+            walk,
+            begun: false,
+            block: false,
+            since: None,
+            idle: 0,
+            resets: 0,
+            windows: 0,
+            crumbs: 0,
+            marks: 0,
+        }
     }
 
     /// Reads on, and adds what may pass to `out`. After a fault nothing may be fed any more.
@@ -64,6 +77,11 @@ impl Counter {
                 // A frame's head is held until it is whole, so that another can stand in for it.
                 Met::Nothing => break,
                 Met::Head(frame) => {
+                    // The preface is not whole without settings; hyper would do without.
+                    if !std::mem::replace(&mut self.begun, true) && (frame.kind != 4 || frame.flags & 1 != 0) {
+                        out.extend_from_slice(&STAND_IN);
+                        return Err(Fault::of_connection(Violation::Http2));
+                    }
                     let budget = match frame.kind {
                         0 if frame.length < SMALL && frame.flags & 1 == 0 => Some(&mut self.crumbs),
                         0 | 1 => None,
@@ -135,6 +153,8 @@ impl Watch {
                     let code = at.map_or(0, |code| u32::from_be_bytes(*code));
                     // Protocol, flow control, settings, closed stream, frame size, compression, calm, security, version.
                     broken |= matches!(code, 1 | 3..=6 | 9 | 11..=13);
+                    // An answer of a status alone is hyper's own, 431; ours all have a date and a body.
+                    broken |= frame.kind == 1 && frame.flags & 1 != 0 && frame.length <= 8;
                 }
             }
         }
@@ -152,18 +172,28 @@ mod tests {
         [&[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, 1], payload].concat()
     }
 
+    fn begun() -> Vec<u8> {
+        [PREFACE.as_slice(), &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat()
+    }
+
+    #[test]
+    fn the_first_frame_is_settings() {
+        for (kind, flags, good) in [(4, 0, true), (4, 1, false), (6, 0, false), (1, 5, false)] {
+            let bytes = [PREFACE.as_slice(), &frame(kind, flags, &[])].concat();
+            assert_eq!(Counter::new().feed(&bytes, Instant::now(), &mut Vec::new()).is_ok(), good, "{kind}");
+        }
+    }
+
     #[test]
     fn what_carries_nothing_is_counted() {
-        for (kind, payload, most) in
-            [(6, 8, 1000), (4, 0, 1000), (2, 5, 1000), (99, 1, 1000), (3, 4, 100), (0, 3, 4096)]
-        {
+        for (kind, payload, most) in [(6, 8, 999), (4, 0, 999), (2, 5, 999), (99, 1, 999), (3, 4, 100), (0, 3, 4096)] {
             let bytes = frame(kind, 0, &vec![0; payload]);
             let (mut counter, now, mut out) = (Counter::new(), Instant::now(), Vec::new());
-            counter.feed(PREFACE, now, &mut out).unwrap();
+            counter.feed(&begun(), now, &mut out).unwrap();
             for _ in 0..most {
                 counter.feed(&bytes, now, &mut out).unwrap();
             }
-            assert_eq!(out.len(), 24 + most * bytes.len());
+            assert_eq!(out.len(), 33 + most * bytes.len());
             assert!(counter.feed(&bytes, now, &mut out).is_err(), "{kind}");
             assert!(out.ends_with(&[0; 9]));
         }
@@ -172,7 +202,7 @@ mod tests {
     #[test]
     fn a_budget_comes_back() {
         let (mut counter, now, mut out) = (Counter::new(), Instant::now(), Vec::new());
-        counter.feed(PREFACE, now, &mut out).unwrap();
+        counter.feed(&begun(), now, &mut out).unwrap();
         let pings = frame(6, 0, &[0; 8]).repeat(900);
         for period in 0..5 {
             counter.feed(&pings, now + PERIOD * period, &mut out).unwrap();
@@ -185,7 +215,7 @@ mod tests {
         let (mut counter, now, mut out) = (Counter::new(), Instant::now(), Vec::new());
         counter.feed(PREFACE.get(..7).unwrap(), now, &mut out).unwrap();
         assert_eq!(counter.within(), Within::Head);
-        counter.feed(PREFACE.get(7..).unwrap(), now, &mut out).unwrap();
+        counter.feed(begun().get(7..).unwrap(), now, &mut out).unwrap();
         assert_eq!(counter.within(), Within::Pause);
         counter.feed(&frame(1, 0, b"xx"), now, &mut out).unwrap();
         assert_eq!(counter.within(), Within::Head);
@@ -201,6 +231,8 @@ mod tests {
         assert!(!Watch::default().sent(&frame(3, 0, &[0, 0, 0, 8])));
         assert!(Watch::default().sent(&frame(7, 0, &[0, 0, 0, 9, 0, 0, 0, 11])));
         assert!(!Watch::default().sent(&frame(7, 0, &[0, 0, 0, 9, 0, 0, 0, 0])));
+        assert!(Watch::default().sent(&frame(1, 5, b"\x48\x82\x68\x0b")));
+        assert!(!Watch::default().sent(&frame(1, 5, &[0; 40])));
         let mut watch = Watch::default();
         assert!(!watch.sent(&frame(0, 0, &[0; 40])) && watch.sent(&frame(3, 0, &[0, 0, 0, 5])));
     }
