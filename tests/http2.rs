@@ -18,7 +18,7 @@ use ringfence_tests::{
 const CONFIG: &str = "detectors: [shape, text, code]\nhosts: [guard.example]\n";
 const JSON: &str = r#"{"model":"m","messages":[{"role":"user","content":"Hello."}]}"#;
 const ANSWER: &str = r#"{"choices":[{"index":0,"message":{"content":"I am well."},"finish_reason":"stop"}]}"#;
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(30);
 const GET: &str = ":method=GET :scheme=http :path=/v1/models :authority={host}";
 const POST: &str =
     ":method=POST :scheme=http :path=/v1/chat/completions :authority={host} content-type=application/json";

@@ -109,8 +109,8 @@ async fn preface(stream: &mut TcpStream, place: &Place) -> Option<(Vec<u8>, bool
 async fn run<C: GracefulConnection<Error = hyper::Error>>(connection: C, line: &Line, place: &Place) {
     let mut connection = pin!(connection);
     let (mut ending, rules) = (place.stop.clone(), &place.rules);
-    let pace = rules.idle.min(rules.stall).min(GRACE) / 4;
-    let mut tick = tokio::time::interval(pace.max(Duration::from_millis(10)));
+    let tick = rules.idle.min(rules.stall).min(GRACE) / 4;
+    let mut clock = tokio::time::interval(tick.max(Duration::from_millis(10)));
     let mut last: Option<Instant> = None;
     loop {
         tokio::select! {
@@ -125,7 +125,7 @@ async fn run<C: GracefulConnection<Error = hyper::Error>>(connection: C, line: &
             }
             _ = ending.wait_for(|stop| *stop), if last.is_none() => {}
             () = line.closing(), if last.is_none() => {}
-            _ = tick.tick() => {
+            _ = clock.tick() => {
                 if line.stalled() > rules.stall {
                     line.fail(Fault::of_connection(Violation::Stalled));
                     return;
