@@ -121,12 +121,12 @@ fn stock_hyper_does_what_the_tables_say() {
     let stock = stock::start();
     let rows = rows(&Path::new(env!("CARGO_MANIFEST_DIR")).join("http2"));
     let says = |row: &Row| {
-        let mut client = Client::connect(stock, Duration::from_millis(1000));
+        let mut client = Client::connect(stock, Duration::from_secs(3));
         client.send(&written(&row["frames"], stock));
         outcome(&mut client, &row["answer"])
     };
     let mut wrong = Vec::new();
-    for some in rows.chunks(32) {
+    for some in rows.chunks(64) {
         std::thread::scope(|scope| {
             let asked: Vec<_> = some.iter().map(|(name, row)| (name, row, scope.spawn(move || says(row)))).collect();
             for (name, row, said) in asked {

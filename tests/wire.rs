@@ -118,7 +118,7 @@ fn refused(answer: &Answer, row: &Row) -> Result<(), String> {
 /// What stock hyper makes of an attack.
 fn stock_says(row: &Row, address: std::net::SocketAddr) -> String {
     let (attack, ends) = written(&row["attack"], &address.to_string());
-    let mut client = Raw::connect(address, Duration::from_millis(400));
+    let mut client = Raw::connect(address, Duration::from_secs(3));
     client.send(&attack, 0);
     if ends {
         client.end();
