@@ -35,7 +35,7 @@ use ringfence::{
     dialect::{Family, FieldPolicy},
     enforce::{Enforcer, Keep},
     segment::Segment,
-    serve::{Service, serve},
+    serve::{Hosts, Service, serve},
     telemetry::Telemetry,
     upstream::{HttpUpstream, Upstream},
 };
@@ -201,6 +201,7 @@ async fn proxy(generator: SocketAddr, guard: Duration) -> SocketAddr {
         text_rules: None,
         refusal: RefusalStyle::Error,
         unknown_fields: FieldPolicy::Scan,
+        hosts: Hosts::new(generator, &[]).unwrap(),
         limits: LimitsConfig::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

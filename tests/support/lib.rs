@@ -2,5 +2,9 @@
 
 pub mod client;
 pub mod document;
+pub mod http2;
 pub mod proxy;
+pub mod raw;
+pub mod stock;
+pub mod table;
 pub mod upstream;
