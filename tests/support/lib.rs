@@ -2,5 +2,6 @@
 
 pub mod client;
 pub mod document;
+pub mod generator;
 pub mod proxy;
 pub mod upstream;
