@@ -1,8 +1,9 @@
 //! A generator of scripted answers: what it does depends on a word in what the user said last, and on nothing else.
 //!
-//! `weather` makes it call the first tool it was given, and a tool's result is repeated; `script` makes it write weak
-//! code; `overloaded` makes it fail with status 503; `hang up` makes it break off in the middle. All else is answered
-//! with two sentences. It speaks one family's formats and has no other paths, so that what reaches it is translated.
+//! `weather` makes it call the first tool it was given, and a tool's result is repeated; `your tool` makes it call that
+//! tool with weak code, `script` makes it write some; `overloaded` makes it fail with status 503; `hang up` makes it
+//! break off in the middle. If it is held to a schema with a `city`, it names one. All else is answered with two
+//! sentences. It speaks one family's formats and has no other paths, so that what reaches it is translated.
 
 mod anthropic;
 mod ollama;
@@ -40,7 +41,11 @@ const PLAIN: &str = "The harbour opens at six. It closes at ten.";
 const BEGUN: &str = "The harbour opens at six. It clo";
 const WEAK: &str = "Here is what you asked for. It pings a host.\n```python\nimport os\nfrom flask import request\n\
     os.system(\"ping \" + request.args[\"host\"])\n```\nThat is all.";
-const ARGUMENTS: [&str; 2] = ["{\"city\"", ": \"Kiel\"}"];
+const CITY: [&str; 2] = ["{\"city\"", ": \"Kiel\"}"];
+const WEAK_CITY: [&str; 2] = [
+    "{\"city\": \"import os\\nfrom flask import request\\nhost = request",
+    ".args[\\\"host\\\"]\\nos.system(\\\"ping \\\" + host)\\n\"}",
+];
 /// The id of its only call.
 const CALL: &str = "call_7";
 const PROMPT_TOKENS: u64 = 11;
@@ -50,8 +55,8 @@ const COMPLETION_TOKENS: u64 = 7;
 enum Act {
     /// It says something, piece by piece.
     Says(Vec<String>),
-    /// It calls the tool of this name.
-    Calls(String),
+    /// It calls the tool of this name with these arguments, which come in two pieces.
+    Calls(String, [&'static str; 2]),
     /// It says something and is gone.
     Breaks(Vec<String>),
     /// It has no time.
@@ -66,13 +71,15 @@ fn pieces(text: &str) -> Vec<String> {
     text.split_inclusive(' ').map(str::to_owned).collect()
 }
 
-/// What a prompt makes it do; `tool` is the name of the first tool it may call.
-fn act(prompt: &str, tool: Option<&str>) -> Act {
+/// What a prompt makes it do; `tool` is the name of the first tool it may call, `schema` is what it is held to.
+fn act(prompt: &str, tool: Option<&str>, schema: &Value) -> Act {
     match tool {
         _ if prompt.contains("overloaded") => Act::Fails,
         _ if prompt.contains("hang up") => Act::Breaks(pieces(BEGUN)),
         _ if prompt.contains("script") => says(WEAK),
-        Some(tool) if prompt.contains("weather") => Act::Calls(tool.to_owned()),
+        _ if schema["properties"]["city"].is_object() => says(&CITY.concat()),
+        Some(tool) if prompt.contains("weather") => Act::Calls(tool.to_owned(), CITY),
+        Some(tool) if prompt.contains("your tool") => Act::Calls(tool.to_owned(), WEAK_CITY),
         _ => says(PLAIN),
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    ARGUMENTS, Act, CALL, COMPLETION_TOKENS, PROMPT_TOKENS, act, act_on_result, failed, halved, items, streamed, text,
-    unknown, whole,
+    Act, CALL, COMPLETION_TOKENS, PROMPT_TOKENS, act, act_on_result, failed, halved, items, streamed, text, unknown,
+    whole,
 };
 use crate::upstream::Script;
 
@@ -20,7 +20,7 @@ fn heard(asked: &Value) -> Act {
     let messages = items(&asked["messages"]);
     let content = messages.last().map_or(&Value::Null, |last| &last["content"]);
     let Some(result) = items(content).iter().find(|block| block["type"] == "tool_result") else {
-        return act(&text(content), asked["tools"][0]["name"].as_str());
+        return act(&text(content), asked["tools"][0]["name"].as_str(), &asked["output_config"]["format"]["schema"]);
     };
     let mut blocks = messages.iter().flat_map(|message| items(&message["content"]));
     let belongs = blocks.any(|block| block["type"] == "tool_use" && block["id"] == result["tool_use_id"]);
@@ -35,7 +35,7 @@ fn respond(act: Act, stream: bool) -> Script {
         }
         Act::Says(pieces) => (pieces, None, false),
         Act::Breaks(pieces) => (pieces, None, true),
-        Act::Calls(tool) => (Vec::new(), Some(tool), false),
+        Act::Calls(tool, arguments) => (Vec::new(), Some((tool, arguments)), false),
     };
     let reason = if call.is_some() { "tool_use" } else { "end_turn" };
     let message = |content: &Value, reason: Option<&str>| {
@@ -45,7 +45,10 @@ fn respond(act: Act, stream: bool) -> Script {
     };
     if !stream {
         let block = match call {
-            Some(name) => json!({"type": "tool_use", "id": CALL, "name": name, "input": {"city": "Kiel"}}),
+            Some((name, arguments)) => {
+                let input: Value = serde_json::from_str(&arguments.concat()).unwrap();
+                json!({"type": "tool_use", "id": CALL, "name": name, "input": input})
+            }
             None => json!({"type": "text", "text": pieces.concat()}),
         };
         let document = message(&json!([block]), Some(reason));
@@ -58,15 +61,15 @@ fn respond(act: Act, stream: bool) -> Script {
     let delta = |delta: Value| event("content_block_delta", json!({"index": 0, "delta": delta}));
     let mut events = vec![event("message_start", json!({"message": message(&json!([]), None)}))];
     let block = match &call {
-        Some(name) => json!({"type": "tool_use", "id": CALL, "name": name, "input": {}}),
+        Some((name, _)) => json!({"type": "tool_use", "id": CALL, "name": name, "input": {}}),
         None => json!({"type": "text", "text": ""}),
     };
     events.push(event("content_block_start", json!({"index": 0, "content_block": block})));
     events.push(event("ping", json!({})));
     events.extend(pieces.iter().map(|piece| delta(json!({"type": "text_delta", "text": piece}))));
-    if call.is_some() {
+    if let Some((_, arguments)) = call {
         let input = |piece| json!({"type": "input_json_delta", "partial_json": piece});
-        events.extend(ARGUMENTS.iter().map(|piece| delta(input(piece))));
+        events.extend(arguments.iter().map(|piece| delta(input(piece))));
     }
     if !cut {
         events.push(event("content_block_stop", json!({"index": 0})));

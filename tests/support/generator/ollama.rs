@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    ARGUMENTS, Act, CALL, COMPLETION_TOKENS, PROMPT_TOKENS, act, act_on_result, failed, halved, items, streamed, text,
-    unknown, whole,
+    Act, CALL, COMPLETION_TOKENS, PROMPT_TOKENS, act, act_on_result, failed, halved, items, streamed, text, unknown,
+    whole,
 };
 use crate::upstream::Script;
 
@@ -21,7 +21,9 @@ pub(super) fn answer(path: &str, asked: &Value) -> Script {
             let vectors = (0..count).map(|index| json!([index, -0.5, 0.25]));
             whole(&json!({"embeddings": vectors.collect::<Value>(), "prompt_eval_count": PROMPT_TOKENS}))
         }
-        "/api/generate" => respond(act(&text(&asked["prompt"]), None), stream, |text, _| json!({ "response": text })),
+        "/api/generate" => {
+            respond(act(&text(&asked["prompt"]), None, &asked["format"]), stream, |text, _| json!({ "response": text }))
+        }
         "/api/chat" => respond(
             heard(asked),
             stream,
@@ -36,7 +38,7 @@ fn heard(asked: &Value) -> Act {
     let last = messages.last().unwrap_or(&Value::Null);
     let said = text(&last["content"]);
     if last["role"] != "tool" {
-        return act(&said, asked["tools"][0]["function"]["name"].as_str());
+        return act(&said, asked["tools"][0]["function"]["name"].as_str(), &asked["format"]);
     }
     let mut calls = messages.iter().flat_map(|message| items(&message["tool_calls"]));
     act_on_result(&said, calls.any(|call| call["function"]["name"] == last["tool_name"]))
@@ -47,10 +49,10 @@ fn respond(act: Act, stream: bool, said: impl Fn(&str, Option<Value>) -> Value) 
         Act::Fails => return failed(503, &json!({"error": "the model has no time"})),
         Act::Says(pieces) => (pieces, None, false),
         Act::Breaks(pieces) => (pieces, None, true),
-        Act::Calls(tool) => (Vec::new(), Some(tool), false),
+        Act::Calls(tool, arguments) => (Vec::new(), Some((tool, arguments)), false),
     };
-    let calls = call.map(|name| {
-        let arguments: Value = serde_json::from_str(&ARGUMENTS.concat()).unwrap();
+    let calls = call.map(|(name, arguments)| {
+        let arguments: Value = serde_json::from_str(&arguments.concat()).unwrap();
         json!([{"id": CALL, "function": {"name": name, "arguments": arguments}}])
     });
     let line = |mut line: Value, done: bool| {

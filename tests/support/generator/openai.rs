@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    ARGUMENTS, Act, CALL, COMPLETION_TOKENS, PROMPT_TOKENS, act, act_on_result, failed, halved, items, streamed, text,
-    unknown, whole,
+    Act, CALL, COMPLETION_TOKENS, PROMPT_TOKENS, act, act_on_result, failed, halved, items, streamed, text, unknown,
+    whole,
 };
 use crate::upstream::Script;
 
@@ -26,7 +26,7 @@ fn chat(asked: &Value) -> Script {
         let mut calls = messages.iter().flat_map(|message| items(&message["tool_calls"]));
         act_on_result(&said, calls.any(|call| call["id"] == last["tool_call_id"]))
     } else {
-        act(&said, asked["tools"][0]["function"]["name"].as_str())
+        act(&said, asked["tools"][0]["function"]["name"].as_str(), &asked["response_format"]["json_schema"]["schema"])
     };
     respond(act, asked["stream"] == true, |said| match said {
         Part::Begun => json!({"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}),
@@ -41,7 +41,7 @@ fn chat(asked: &Value) -> Script {
 }
 
 fn completions(asked: &Value) -> Script {
-    respond(act(&text(&asked["prompt"]), None), asked["stream"] == true, |said| match said {
+    respond(act(&text(&asked["prompt"]), None, &Value::Null), asked["stream"] == true, |said| match said {
         Part::Begun | Part::Call(_) => json!({"index": 0, "text": "", "finish_reason": null}),
         Part::Text(text) => json!({"index": 0, "text": text, "finish_reason": null}),
         Part::Ended(reason) => json!({"index": 0, "text": "", "finish_reason": reason}),
@@ -65,14 +65,14 @@ fn respond(act: Act, stream: bool, choice: impl Fn(Part<'_>) -> Value) -> Script
         }
         Act::Says(pieces) => (pieces, None, false),
         Act::Breaks(pieces) => (pieces, None, true),
-        Act::Calls(tool) => (Vec::new(), Some(tool), false),
+        Act::Calls(tool, arguments) => (Vec::new(), Some((tool, arguments)), false),
     };
     let reason = if call.is_some() { "tool_calls" } else { "stop" };
     let total = PROMPT_TOKENS + COMPLETION_TOKENS;
     let usage = json!({"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS, "total_tokens": total});
     if !stream {
-        let calls = call.map(|name| {
-            let function = json!({"name": name, "arguments": ARGUMENTS.concat()});
+        let calls = call.map(|(name, arguments)| {
+            let function = json!({"name": name, "arguments": arguments.concat()});
             json!([{"id": CALL, "type": "function", "function": function}])
         });
         let text = calls.is_none().then(|| pieces.concat());
@@ -82,11 +82,11 @@ fn respond(act: Act, stream: bool, choice: impl Fn(Part<'_>) -> Value) -> Script
     let chunk = |part| format!("data: {}\n\n", json!({"id": "up", "model": "up", "choices": [choice(part)]}));
     let mut chunks = vec![chunk(Part::Begun)];
     chunks.extend(pieces.iter().map(|piece| chunk(Part::Text(piece))));
-    if let Some(name) = call {
+    if let Some((name, arguments)) = call {
         let function = json!({"name": name, "arguments": ""});
         chunks.push(chunk(Part::Call(json!({"index": 0, "id": CALL, "type": "function", "function": function}))));
         let more = |arguments| json!({"index": 0, "function": {"arguments": arguments}});
-        chunks.extend(ARGUMENTS.iter().map(|arguments| chunk(Part::Call(more(arguments)))));
+        chunks.extend(arguments.iter().map(|arguments| chunk(Part::Call(more(arguments)))));
     }
     if !cut {
         chunks.push(chunk(Part::Ended(reason)));
