@@ -1,6 +1,6 @@
 // The Vercel ai package, with a provider for OpenAI's chats or for its responses, against a scripted generator.
 import assert from "node:assert/strict";
-import { APICallError, embedMany, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
+import { APICallError, embedMany, generateText, jsonSchema, Output, stepCountIs, streamText, tool } from "ai";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import * as s from "./scenario.mjs";
@@ -9,7 +9,7 @@ const responses = process.argv[4] === "responses";
 const provider = (url) =>
   responses
     ? createOpenAI({ baseURL: `${url}/v1`, apiKey: "none" })
-    : createOpenAICompatible({ name: "ringfence", baseURL: `${url}/v1`, includeUsage: true });
+    : createOpenAICompatible({ name: "ringfence", baseURL: `${url}/v1`, includeUsage: true, supportsStructuredOutputs: true });
 const model = provider(s.url)("scripted");
 const ask = (prompt, more = {}) => ({ model, prompt, maxRetries: 0, ...more });
 // A streamed answer's parts; errors are parts too, and are not to be printed.
@@ -45,11 +45,33 @@ assert.equal((await s.gathered(told.textStream)).join(""), s.REPEATED);
 assert.deepEqual(asked, [{ city: "Kiel" }, { city: "Kiel" }]);
 s.seen("tools");
 
+answer = await generateText(ask(s.CITY, { output: Output.object({ schema: jsonSchema(s.SCHEMA) }) }));
+assert.deepEqual(answer.output, { city: "Kiel" });
+s.seen("schema");
+
+// For responses the package refers to earlier turns by their ids unless told that they are not stored.
+const turn = { role: "user", content: s.PLAIN };
+const again = (more) => generateText({ model, messages: [turn, ...answer.response.messages, turn], ...more });
+answer = await generateText(ask(s.PLAIN));
+if (responses) await s.raised(APICallError, again);
+answer = await again({ providerOptions: { openai: { store: false } } });
+assert.equal(answer.text, s.SAID);
+s.seen("second_turn");
+
 answer = await generateText(ask(s.WEAK));
 assert.equal(answer.finishReason, "content-filter");
 assert.match(answer.text, s.REFUSED);
 s.harmless(answer.text);
 s.seen("blocked_answer");
+
+asked.length = 0;
+answer = await generateText(ask(s.WEAK_CALL, able));
+assert.deepEqual([answer.finishReason, answer.steps.length], ["content-filter", 1]);
+told = stream(s.WEAK_CALL, able);
+await s.gathered(told.fullStream);
+assert.equal(await told.finishReason, "content-filter");
+assert.deepEqual(asked, [], "the tool was called");
+s.seen("blocked_call");
 
 told = stream(s.WEAK);
 let parts = await s.gathered(told.fullStream);
@@ -92,4 +114,4 @@ if (s.guarded) {
 }
 
 const folder = responses ? "@ai-sdk/openai" : "@ai-sdk/openai-compatible";
-s.client(`ai, ${folder}`, "ai");
+s.client(`ai, ${folder}`, "ai", folder);

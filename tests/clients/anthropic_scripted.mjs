@@ -1,6 +1,8 @@
 // The @anthropic-ai/sdk package against a scripted generator that speaks its format, or another one.
 import assert from "node:assert/strict";
 import Anthropic from "@anthropic-ai/sdk";
+import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
+import { z } from "zod";
 import * as s from "./scenario.mjs";
 
 const client = new Anthropic({ baseURL: s.url, apiKey: "none", maxRetries: 0 });
@@ -36,11 +38,23 @@ const messages = [...ask(s.WEATHER).messages, { role: "assistant", content: answ
 assert.equal(said(await create(ask("", { tools, messages }))), s.REPEATED);
 s.seen("tools");
 
+const held = { output_config: { format: zodOutputFormat(z.object({ city: z.string() })) } };
+assert.deepEqual((await client.messages.parse(ask(s.CITY, held))).parsed_output, { city: "Kiel" });
+s.seen("schema");
+
 answer = await create(ask(s.WEAK));
 assert.equal(answer.stop_reason, "refusal");
 assert.match(said(answer), s.REFUSED);
 s.harmless(said(answer));
 s.seen("blocked_answer");
+
+const calling = client.messages.stream(ask(s.WEAK_CALL, { tools })).finalMessage();
+for (const message of [await calling, await create(ask(s.WEAK_CALL, { tools }))]) {
+  assert.equal(message.stop_reason, "refusal");
+  assert.ok(message.content.every((block) => block.type === "text"));
+  s.harmless(JSON.stringify(message));
+}
+s.seen("blocked_call");
 
 const events = await s.gathered(await create(ask(s.WEAK, { stream: true })));
 s.harmless(JSON.stringify(events));

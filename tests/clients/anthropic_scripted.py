@@ -1,6 +1,7 @@
 """The anthropic package for Python against a scripted generator that speaks its format, or another one."""
 
 import anthropic
+from pydantic import BaseModel
 from scenario import *
 
 client = anthropic.Anthropic(base_url=url, api_key="none", max_retries=0)
@@ -10,6 +11,10 @@ TOOLS = [{"name": "weather", "description": FUNCTION["description"], "input_sche
 
 def ask(text, **more):
     return {"model": "scripted", "max_tokens": 100, "messages": [{"role": "user", "content": text}], **more}
+
+
+class City(BaseModel):
+    city: str
 
 
 def said(message):
@@ -39,10 +44,22 @@ history = [*ask(WEATHER)["messages"], {"role": "assistant", "content": answer.co
 assert said(create(**ask("", tools=TOOLS) | {"messages": history})) == REPEATED
 seen("tools")
 
+parsed = client.messages.parse(**ask(CITY), output_format=City).parsed_output
+assert parsed == City(city="Kiel"), parsed
+seen("schema")
+
 answer = create(**ask(WEAK))
 assert answer.stop_reason == "refusal" and REFUSED in said(answer), answer
 harmless(said(answer))
 seen("blocked_answer")
+
+with client.messages.stream(**ask(WEAK_CALL, tools=TOOLS)) as stream:
+    final = stream.get_final_message()
+for answer in (final, create(**ask(WEAK_CALL, tools=TOOLS))):
+    assert answer.stop_reason == "refusal", answer
+    assert all(block.type == "text" for block in answer.content), answer
+    harmless(answer.to_json())
+seen("blocked_call")
 
 with client.messages.stream(**ask(WEAK)) as stream:
     text = "".join(stream.text_stream)

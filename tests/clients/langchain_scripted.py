@@ -37,10 +37,18 @@ history = [HumanMessage(WEATHER), answer, ToolMessage(RESULT, tool_call_id=call[
 assert able.invoke(history).content == REPEATED
 seen("tools")
 
+assert model.with_structured_output({"title": "City", **SCHEMA}).invoke(CITY) == {"city": "Kiel"}
+seen("schema")
+
 answer = model.invoke(WEAK)
 assert answer.response_metadata["finish_reason"] == "content_filter" and REFUSED in answer.content, answer
 harmless(answer.content)
 seen("blocked_answer")
+
+for answer in (able.invoke(WEAK_CALL), *able.stream(WEAK_CALL)):
+    assert not answer.tool_calls and not answer.invalid_tool_calls, answer
+    assert answer.response_metadata.get("finish_reason", "content_filter") == "content_filter", answer
+seen("blocked_call")
 
 pieces = list(model.stream(WEAK))
 text = "".join(piece.content for piece in pieces)

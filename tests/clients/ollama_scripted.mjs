@@ -35,11 +35,22 @@ answer = await client.chat(ask("", { tools, messages: [...ask(s.WEATHER).message
 assert.equal(answer.message.content, s.REPEATED);
 s.seen("tools");
 
+answer = await client.chat(ask(s.CITY, { format: s.SCHEMA }));
+assert.deepEqual(JSON.parse(answer.message.content), { city: "Kiel" });
+s.seen("schema");
+
 answer = await client.chat(ask(s.WEAK));
 assert.equal(answer.done_reason, "content_filter");
 assert.match(answer.message.content, s.REFUSED);
 s.harmless(answer.message.content);
 s.seen("blocked_answer");
+
+parts = await s.gathered(await client.chat(ask(s.WEAK_CALL, { tools, stream: true })));
+for (const part of [...parts, await client.chat(ask(s.WEAK_CALL, { tools }))]) {
+  assert.equal(part.message.tool_calls, undefined);
+  assert.ok(!part.done || part.done_reason === "content_filter");
+}
+s.seen("blocked_call");
 
 parts = await s.gathered(await client.chat(ask(s.WEAK, { stream: true })));
 assert.equal(parts.at(-1).done_reason, "content_filter");

@@ -41,10 +41,19 @@ answer = client.chat(model="scripted", messages=[*ask(WEATHER)["messages"], mess
 assert answer.message.content == REPEATED, answer
 seen("tools")
 
+answer = client.chat(**ask(CITY, format=SCHEMA))
+assert json.loads(answer.message.content) == {"city": "Kiel"}, answer
+seen("schema")
+
 answer = client.chat(**ask(WEAK))
 assert answer.done_reason == "content_filter" and REFUSED in answer.message.content, answer
 harmless(answer.message.content)
 seen("blocked_answer")
+
+parts = list(client.chat(**ask(WEAK_CALL, tools=TOOLS, stream=True)))
+for answer in (*parts, client.chat(**ask(WEAK_CALL, tools=TOOLS))):
+    assert not answer.message.tool_calls and answer.done_reason in (None, "content_filter"), answer
+seen("blocked_call")
 
 parts = list(client.chat(**ask(WEAK, stream=True)))
 text = heard(parts)

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 import { ContentFilterFinishReasonError } from "openai/error";
+import { zodResponseFormat } from "openai/helpers/zod";
+import { z } from "zod";
 import * as s from "./scenario.mjs";
 
 const client = new OpenAI({ baseURL: `${s.url}/v1`, apiKey: "none", maxRetries: 0 });
@@ -47,12 +49,24 @@ answer = await create(ask("", { tools, messages: [...ask(s.WEATHER).messages, me
 assert.equal(answer.choices[0].message.content, s.REPEATED);
 s.seen("tools");
 
+const held = { response_format: zodResponseFormat(z.object({ city: z.string() }), "city") };
+answer = await client.chat.completions.parse(ask(s.CITY, held));
+assert.deepEqual(answer.choices[0].message.parsed, { city: "Kiel" });
+s.seen("schema");
+
 const [choice] = (await create(ask(s.WEAK))).choices;
 assert.equal(choice.finish_reason, "content_filter");
 assert.match(choice.message.content, s.REFUSED);
 s.harmless(choice.message.content);
 await s.raised(ContentFilterFinishReasonError, () => client.chat.completions.parse(ask(s.WEAK)));
 s.seen("blocked_answer");
+
+answer = await create(ask(s.WEAK_CALL, { tools }));
+assert.deepEqual([answer.choices[0].finish_reason, answer.choices[0].message.tool_calls], ["content_filter", undefined]);
+const calling = await s.gathered(await create(ask(s.WEAK_CALL, { tools, stream: true })));
+assert.deepEqual(heard(calling).reasons, ["content_filter"]);
+assert.ok(!calling.some((chunk) => chunk.choices.some((each) => each.delta.tool_calls)));
+s.seen("blocked_call");
 
 told = heard(await s.gathered(await create(ask(s.WEAK, options))));
 assert.deepEqual(told.reasons, ["content_filter"]);

@@ -1,6 +1,7 @@
 """The openai package for Python against a scripted generator: every endpoint, and every way in which it goes wrong."""
 
 import openai
+from pydantic import BaseModel
 from scenario import *
 
 client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
@@ -10,6 +11,10 @@ TOOLS = [{"type": "function", "function": FUNCTION}]
 
 def ask(text, **more):
     return {"model": "scripted", "messages": [{"role": "user", "content": text}], **more}
+
+
+class City(BaseModel):
+    city: str
 
 
 def heard(chunks):
@@ -51,11 +56,22 @@ answer = create(**ask("") | {"messages": [*ask(WEATHER)["messages"], message, re
 assert answer.choices[0].message.content == REPEATED, answer
 seen("tools")
 
+parsed = client.chat.completions.parse(**ask(CITY), response_format=City).choices[0].message.parsed
+assert parsed == City(city="Kiel"), parsed
+seen("schema")
+
 [choice] = create(**ask(WEAK)).choices
 assert choice.finish_reason == "content_filter" and REFUSED in choice.message.content, choice
 harmless(choice.message.content)
 raised(openai.ContentFilterFinishReasonError, lambda: client.chat.completions.parse(**ask(WEAK)))
 seen("blocked_answer")
+
+choice = create(**ask(WEAK_CALL, tools=TOOLS)).choices[0]
+assert choice.finish_reason == "content_filter" and not choice.message.tool_calls, choice
+chunks = list(create(**ask(WEAK_CALL, tools=TOOLS, stream=True)))
+assert heard(chunks)[1] == ["content_filter"], chunks
+assert not any(choice.delta.tool_calls for chunk in chunks for choice in chunk.choices), chunks
+seen("blocked_call")
 
 text, reasons, usage = heard(list(create(**ask(WEAK, stream=True, stream_options={"include_usage": True}))))
 assert reasons == ["content_filter"] and REFUSED in text and len(usage) == 1, text
@@ -114,6 +130,11 @@ with client.responses.stream(model="scripted", input=WEATHER, tools=tools) as st
 result = {"type": "function_call_output", "call_id": call.call_id, "output": RESULT}
 history = [{"role": "user", "content": WEATHER}, *answer.output, result]
 assert client.responses.create(model="scripted", input=history, tools=tools).output_text == REPEATED
+assert client.responses.parse(model="scripted", input=CITY, text_format=City).output_parsed == City(city="Kiel")
+events = list(client.responses.create(model="scripted", input=WEAK_CALL, tools=tools, stream=True))
+assert events[-1].type == "response.incomplete", events[-1]
+assert all(item.type == "message" for item in events[-1].response.output), events[-1]
+harmless("".join(event.to_json() for event in events))
 answer = client.responses.create(model="scripted", input=WEAK)
 assert (answer.status, answer.incomplete_details.reason) == ("incomplete", "content_filter"), answer
 harmless(answer.output_text)
