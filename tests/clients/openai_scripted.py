@@ -159,4 +159,10 @@ for call in (client.embeddings.create, client.completions.create):
     error = raised(openai.BadRequestError, lambda: call(model="scripted", **given))
 seen("token_ids", shows=f"`{type(error).__name__}`, `code` `{error.code}`")
 
+error = raised(openai.BadRequestError, lambda: client.responses.create(model="m", input="x", previous_response_id="y"))
+assert error.param == "previous_response_id", error
+for call in (client.models.retrieve, client.responses.retrieve):
+    raised(openai.NotFoundError, lambda: call("scripted"))
+seen("not_served")
+
 seen("client", name="openai (Python)", version=openai.__version__)
