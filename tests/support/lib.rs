@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod document;
+pub mod generator;
 pub mod http2;
 pub mod proxy;
 pub mod raw;

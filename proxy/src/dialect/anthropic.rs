@@ -36,6 +36,7 @@ const TOP: Table = &[
     ("tools", SYSTEM),
     ("tool_choice", SYSTEM),
     ("thinking", SYSTEM),
+    ("output_config", SYSTEM),
     ("service_tier", USER),
     ("mcp_servers", Is::Refused("names servers whose answers nobody here would see")),
     ("container", Is::Refused("names a container whose contents nobody here can see")),

@@ -71,6 +71,11 @@ pub(super) fn to_chat(body: &Value) -> Result<Value, UpstreamError> {
     }
     put(&mut chat, "stop", body.get("stop_sequences"));
     put(&mut chat, "user", body.get("metadata").and_then(|metadata| metadata.get("user_id")));
+    let format = body.get("output_config").and_then(|config| config.get("format"));
+    if let Some(schema) = format.filter(|format| word(format, "type") == "json_schema").and_then(|f| f.get("schema")) {
+        let format = json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}});
+        put(&mut chat, "response_format", Some(&format));
+    }
     let tools = list(body, "tools").map(tool_to_chat).collect::<Result<Vec<_>, _>>()?;
     if !tools.is_empty() {
         chat.insert("tools".to_owned(), Value::Array(tools));
