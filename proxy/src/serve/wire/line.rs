@@ -199,6 +199,9 @@ mod tests {
         let line = Line::new();
         let mut body = line.begin().watch(Full::new(Bytes::from_static(b"x")).boxed_unsync());
         assert_eq!((line.busy(), line.idle()), (true, Duration::ZERO));
+        // Its head may wait too: nobody has asked for the body yet.
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(line.stalled() >= Duration::from_millis(2));
         body.frame().await.unwrap().unwrap();
         std::thread::sleep(Duration::from_millis(2));
         assert!(line.stalled() >= Duration::from_millis(2));
