@@ -109,7 +109,10 @@ fn serve(mut stream: TcpStream, state: &State) {
             Some(choose) => choose(&line, &body),
             None => state.script.lock().unwrap().clone(),
         };
-        state.asked.lock().unwrap().push(body);
+        // Questions about models are no chats; some are asked at start.
+        if line.starts_with("POST ") {
+            state.asked.lock().unwrap().push(body);
+        }
         if answer(&mut stream, &script).is_err() {
             *state.broken.lock().unwrap() += 1;
             return;
