@@ -96,6 +96,12 @@ fn serve(mut stream: TcpStream, state: &State) {
     loop {
         let Some((line, body)) = request(&mut reader) else { return };
         state.paths.lock().unwrap().extend(line.split(' ').nth(1).map(str::to_owned));
+        if state.choice.is_none() && line.starts_with("GET /api/version ") {
+            if stream.write_all(b"HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n").is_err() {
+                return;
+            }
+            continue;
+        }
         if state.choice.is_none() && line.starts_with("GET /v1/models ") {
             let list = r#"{"object":"list","data":[{"id":"scripted","object":"model"}]}"#;
             let head =
