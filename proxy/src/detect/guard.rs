@@ -167,6 +167,8 @@ fn questions(chat: &Chat, segment: &Segment) -> Vec<Question> {
         {
             ask(chat, segment, index, part, &mut all);
         } else {
+            // A word may be a whole text in disguise.
+            disguised(index, part, &mut all);
             match details.iter_mut().find(|(provenance, ..)| *provenance == part.provenance) {
                 Some((_, _, text)) => {
                     text.push('\n');
@@ -196,7 +198,14 @@ fn ask(chat: &Chat, segment: &Segment, index: usize, part: &Part, all: &mut Vec<
         length: part.text().len(),
     };
     all.push(question(text));
-    all.extend(views(text).iter().map(|view| question(&view.text)));
+    all.extend(views(text).views.iter().map(|view| question(&view.text)));
+}
+
+fn disguised(index: usize, part: &Part, all: &mut Vec<Question>) {
+    let role = role(part.provenance);
+    let length = part.text().len();
+    let views = views(part.text()).views.into_iter();
+    all.extend(views.map(|view| Question { part: index, role, before: None, text: view.text, length }));
 }
 
 /// The last `length` bytes of a text, from a character's beginning on.
