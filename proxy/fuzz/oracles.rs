@@ -133,7 +133,7 @@ pub(crate) fn cuts(data: &[u8]) {
 /// A view points back into its text.
 pub(crate) fn views(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    for view in normalise::views(&text) {
+    for view in normalise::views(&text).views {
         let middle = view.text.len() / 2;
         for range in [0..view.text.len(), 0..middle, middle..view.text.len(), middle..middle] {
             let original = view.to_original(range);
