@@ -19,7 +19,7 @@ use serde_json::Value;
 const MODEL: &str = "smollm2-135m-instruct";
 const QUICK: &str = "detectors: [shape, text, code]\n";
 /// Far more than a client needs; only a test that has failed waits for it.
-const PATIENCE: Duration = Duration::from_secs(100);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The scripts, whose upstream speaks what, and one more argument. The first run of a script is a row of the table.
 const RUNS: [(&str, Speaks, &str); 13] = [
