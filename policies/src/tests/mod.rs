@@ -26,6 +26,7 @@ fn catalog() -> Catalog {
         "unreadable.tokens",
         "unreadable.part",
         "unreadable.long",
+        "unreadable.encoded",
         "request.unknown-field",
         "detector.guard.failed",
         "detector.guard.late",

@@ -110,8 +110,10 @@ pub(super) fn of_chat(chat: &Value) -> Result<Value, UpstreamError> {
     if chat.get("n").and_then(Value::as_u64).is_some_and(|count| count > 1) {
         return Err(unfit("this upstream gives one answer at a time; leave out `n`"));
     }
-    if chat.get("response_format").is_some_and(|format| !matches!(word(format, "type"), "" | "text")) {
-        return Err(unfit("this upstream cannot be held to a `response_format`"));
+    let format = chat.get("response_format");
+    let schema = format.and_then(|format| format.get("json_schema")?.get("schema"));
+    if schema.is_none() && format.is_some_and(|format| !matches!(word(format, "type"), "" | "text")) {
+        return Err(unfit("this upstream can be held to a `json_schema` only"));
     }
     let mut system = Vec::new();
     let mut messages: Vec<(&str, Vec<Value>)> = Vec::new();
@@ -157,6 +159,8 @@ pub(super) fn of_chat(chat: &Value) -> Result<Value, UpstreamError> {
     for name in ["stream", "temperature", "top_p", "top_k"] {
         put(&mut asked, name, chat.get(name));
     }
+    let held = schema.map(|schema| json!({"format": {"type": "json_schema", "schema": schema}}));
+    put(&mut asked, "output_config", held.as_ref());
     match chat.get("stop") {
         Some(stop @ Value::String(_)) => put(&mut asked, "stop_sequences", Some(&json!([stop]))),
         stop => put(&mut asked, "stop_sequences", stop),
