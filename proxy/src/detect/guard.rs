@@ -163,6 +163,10 @@ fn questions(chat: &Chat, segment: &Segment) -> Vec<Question> {
     let mut all = Vec::new();
     let mut details: Vec<(Provenance, usize, String)> = Vec::new();
     for (index, part) in segment.parts.iter().enumerate() {
+        // An operator's orders read like an attack when they are taken for the user's.
+        if part.kind == Kind::Joined && part.provenance == Provenance::System {
+            continue;
+        }
         if matches!(part.kind, Kind::Turn | Kind::Joined) || part.text().split_whitespace().nth(SENTENCE - 1).is_some()
         {
             ask(chat, segment, index, part, &mut all);

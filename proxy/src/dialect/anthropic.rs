@@ -104,6 +104,7 @@ impl Dialect for Messages {
         }
         messages(&mut reader, &fields)?;
         reader.fields(&mut fields, &top, TOP)?;
+        reader.together();
         reader.check_count()?;
         let (body, parts) = (Value::Object(fields), reader.parts);
         let request = Request { model, stream, include_usage: true, choices: 1, body, parts };

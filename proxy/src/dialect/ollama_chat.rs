@@ -69,6 +69,7 @@ impl Dialect for OllamaChat {
         let stream = reader::flag(&fields, "stream", true)?;
         messages(&mut reader, &fields)?;
         reader.fields(&mut fields, &top, TOP)?;
+        reader.together();
         reader.check_count()?;
         let (body, parts) = (Value::Object(fields), reader.parts);
         let request = Request { model, stream, include_usage: true, choices: 1, body, parts };

@@ -117,6 +117,7 @@ impl Dialect for OpenAiChat {
             reader.free(kinds, &at, Provenance::User, Kind::Detail);
         }
         let include_usage = usage_wanted(&mut reader, &fields)?;
+        reader.together();
         reader.check_count()?;
         if stream {
             // Usage is counted whatever the client wants to see of it.

@@ -256,8 +256,7 @@ impl<'a> Reader<'a> {
         self.parts.push(part);
     }
 
-    /// Reads messages: those before the last one that `is_asking` were said before. What the user said in the last few
-    /// turns is also read together, so that a text is no less whole for being said in pieces.
+    /// Reads messages: those before the last one that `is_asking` were said before.
     pub(super) fn messages(
         &mut self,
         messages: &[Value],
@@ -266,29 +265,39 @@ impl<'a> Reader<'a> {
         at: &At,
     ) -> Result<(), ReadError> {
         let current = messages.iter().rposition(is_asking).unwrap_or(0);
-        let first = self.parts.len();
         for (index, message) in messages.iter().enumerate() {
             self.turn = if index < current { Turn::Earlier } else { Turn::Current };
             read(self, message, &at.item(index))?;
         }
         self.turn = Turn::Current;
-        let mut said = Vec::new();
-        let mut length = 0;
-        for part in self.parts.iter().skip(first).rev() {
-            if part.provenance == Provenance::User && part.kind == Kind::Turn && !part.text().is_empty() {
-                length += part.text().len();
-                if length > TOGETHER {
-                    break;
+        Ok(())
+    }
+
+    /// What the user said last is also read together, so that a text is no less whole for being said in pieces: word by
+    /// word, and letter by letter. So is what the user and the operator said.
+    pub(super) fn together(&mut self) {
+        for by in [Provenance::User, Provenance::System] {
+            let mut said = Vec::new();
+            let (mut length, mut by_operator) = (0, false);
+            for part in self.parts.iter().rev() {
+                let asks = part.provenance == Provenance::User || part.provenance == by;
+                if asks && part.kind == Kind::Turn && !part.text().is_empty() {
+                    length += part.text().len();
+                    if length > TOGETHER {
+                        break;
+                    }
+                    by_operator |= part.provenance == Provenance::System;
+                    said.push(part.text().to_owned());
                 }
-                said.push(part.text().to_owned());
+            }
+            said.reverse();
+            if said.len() < 2 || by_operator != (by == Provenance::System) {
+                continue;
+            }
+            for (between, field) in [(" ", "[words]"), ("", "[letters]")] {
+                self.parts.push(Part::new(field.to_owned(), Vec::new(), by, Kind::Joined, &said.join(between)));
             }
         }
-        said.reverse();
-        if said.len() > 1 {
-            let field = format!("{}[*]", at.field);
-            self.push(Part::new(field, Vec::new(), Provenance::User, Kind::Joined, &said.join(" ")));
-        }
-        Ok(())
     }
 
     pub(super) fn unknown(&mut self, name: &str, value: &Value, at: &At) -> Result<(), ReadError> {
@@ -334,7 +343,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// So much of what the user said last is also read together, in bytes.
+/// So much of what was said last is also read together, in bytes.
 const TOGETHER: usize = 1024;
 
 /// So many numbers in a row may be token ids or an embedding.
