@@ -29,7 +29,8 @@ pub fn cases(plan: &Plan, class: char, set: &Value, cases: &mut Vec<Case>) {
                     for tcp in numbers_or(set, "tcp", 0) {
                         for (name, text) in &texts {
                             for cut in chunkings(set) {
-                                let variant = Variant { route, lane, stream, framing: &framing, tcp, cut, text, name, first };
+                                let variant =
+                                    Variant { route, lane, stream, framing: &framing, tcp, cut, text, name, first };
                                 cases.extend(variant.case(plan, class, set));
                             }
                         }
@@ -98,12 +99,20 @@ impl Variant<'_> {
         if !marked && matches!(self.framing, "no-done" | "after-done") {
             return None;
         }
+        if !self.stream && self.framing == "error-in-stream" {
+            return None;
+        }
         let beside = self.is_beside();
         let refusing = self.framing.starts_with("error");
         let forbidden = vec![plan.words(payload, true)["payload"].clone()];
-        let forbidden = if self.text.contains("{payload|rest}") { marks(self.text, &plan.words(payload, true)) } else { forbidden };
+        let forbidden =
+            if self.text.contains("{payload|rest}") { marks(self.text, &plan.words(payload, true)) } else { forbidden };
         let benign = plan.words(payload, false)["payload"].clone();
-        let benign = if self.text.contains("{payload|rest}") { marks(self.text, &plan.words(payload, false)).concat() } else { benign };
+        let benign = if self.text.contains("{payload|rest}") {
+            marks(self.text, &plan.words(payload, false)).concat()
+        } else {
+            benign
+        };
         let shown = if set["lane"] == "name" { benign.clone() } else { benign };
         let want = match word(set, "expect") {
             "clean" => Want::Clean,
@@ -134,11 +143,28 @@ impl Variant<'_> {
         };
         let house = set["house"].as_str().unwrap_or(wire);
         let id = [
-            word(dialect, "dialect"), "over", house, self.lane, mode(self.stream),
-            self.framing, &cut, &self.tcp.to_string(), self.name,
+            word(dialect, "dialect"),
+            "over",
+            house,
+            self.lane,
+            mode(self.stream),
+            self.framing,
+            &cut,
+            &self.tcp.to_string(),
+            self.name,
         ];
         let id: Vec<&str> = id.into_iter().filter(|word| !word.is_empty()).collect();
-        Some(plan.case(class, set, &id.join("/"), dialect, house, attack, Some(twin), audit, self.first && class != 'F'))
+        Some(plan.case(
+            class,
+            set,
+            &id.join("/"),
+            dialect,
+            house,
+            attack,
+            Some(twin),
+            audit,
+            self.first && class != 'F',
+        ))
     }
 
     /// Whether the payload stands beside the answer instead of in it.
@@ -157,7 +183,10 @@ impl Variant<'_> {
             _ => text,
         };
         let pieces = self.pieces(&text, &words);
-        let harmless: Vec<String> = "All is well on this side, and nothing more is to be said. ".split_inclusive(' ').map(str::to_owned).collect();
+        let harmless: Vec<String> = "All is well on this side, and nothing more is to be said. "
+            .split_inclusive(' ')
+            .map(str::to_owned)
+            .collect();
         let answers = match set["choice"].as_u64() {
             None => vec![(Some(lane), pieces)],
             Some(0) => vec![(Some(lane), pieces), (Some(Lane::Content), harmless)],
@@ -167,7 +196,8 @@ impl Variant<'_> {
         let body = plan.body(dialect, &more, &Words::new(), Some(self.stream)).to_string();
         let plain = !attack && set["twin"] == "plain";
         let framing = if plain { "" } else { self.framing };
-        let beside = if self.is_beside() || self.framing == "after-done" { words["payload"].clone() } else { String::new() };
+        let beside =
+            if self.is_beside() || self.framing == "after-done" { words["payload"].clone() } else { String::new() };
         let says = Says { answers, framing: framing.to_owned(), beside, tcp: self.tcp };
         Sent { says, ..plan.sent(dialect, body.as_bytes(), want, never) }
     }

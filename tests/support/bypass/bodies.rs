@@ -147,7 +147,7 @@ struct Bits {
 impl Bits {
     fn push(&mut self, bits: u32, count: u32) {
         for at in 0..count {
-            if self.used % 8 == 0 {
+            if self.used.is_multiple_of(8) {
                 self.bytes.push(0);
             }
             *self.bytes.last_mut().unwrap() |= u8::from(bits >> at & 1 == 1) << (self.used % 8);
@@ -178,7 +178,8 @@ mod tests {
 
     #[test]
     fn keys_are_doubled_where_documents_differ() {
-        let (benign, attack) = (json!({"m": [{"r": "u", "c": "x"}], "n": 1}), json!({"m": [{"r": "u", "c": "y"}], "n": 1}));
+        let (benign, attack) =
+            (json!({"m": [{"r": "u", "c": "x"}], "n": 1}), json!({"m": [{"r": "u", "c": "y"}], "n": 1}));
         assert_eq!(levels(&benign, &attack), 2);
         let text = doubled(&benign, &attack, 1, true, "same").unwrap();
         assert_eq!(text, r#"{"m":[{"r":"u","c":"y","c":"x"}],"n":1}"#);

@@ -93,7 +93,12 @@ fn serve(mut stream: TcpStream, state: &State) {
                 }
                 None => {
                     state.strangers.lock().unwrap().push(line.trim().to_owned());
-                    Spoken { status: 400, kind: "application/json".to_owned(), body: b"{}".to_vec(), ..Spoken::default() }
+                    Spoken {
+                        status: 400,
+                        kind: "application/json".to_owned(),
+                        body: b"{}".to_vec(),
+                        ..Spoken::default()
+                    }
                 }
             }
         } else {

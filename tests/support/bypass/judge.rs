@@ -27,7 +27,8 @@ pub fn ours(sent: &Sent, dialect: &Value, answer: &Answer, asked: &[Asked]) -> R
         let met = wanted.contains(&u64::from(answer.status));
         if met { Ok(()) } else { Err(format!("the status is {}, not of {wanted:?}", answer.status)) }
     };
-    let unasked = || if asked.is_empty() { Ok(()) } else { Err(format!("the upstream was asked at {}", asked[0].path)) };
+    let unasked =
+        || if asked.is_empty() { Ok(()) } else { Err(format!("the upstream was asked at {}", asked[0].path)) };
     match &sent.want {
         Want::Refused => {
             unasked()?;
@@ -37,7 +38,11 @@ pub fn ours(sent: &Sent, dialect: &Value, answer: &Answer, asked: &[Asked]) -> R
         Want::Statuses(statuses) => unasked().and_then(|()| status(statuses)),
         Want::Withheld => {
             status(&[200])?;
-            if is_stream(answer) { in_order(answer, list(&dialect["withheld"], "stream")) } else { document_has(answer, &dialect["withheld"]["whole"]) }
+            if is_stream(answer) {
+                in_order(answer, list(&dialect["withheld"], "stream"))
+            } else {
+                document_has(answer, &dialect["withheld"]["whole"])
+            }
         }
         Want::Clean if answer.status == 0 => Err("there is no answer".to_owned()),
         Want::Clean | Want::Anything => Ok(()),
@@ -49,7 +54,10 @@ pub fn ours(sent: &Sent, dialect: &Value, answer: &Answer, asked: &[Asked]) -> R
         Want::Broken => status(&[502]),
         Want::Dropped(fields) => {
             status(&[200])?;
-            let body: Value = asked.first().and_then(|asked| serde_json::from_slice(&asked.body).ok()).ok_or("it was not forwarded")?;
+            let body: Value = asked
+                .first()
+                .and_then(|asked| serde_json::from_slice(&asked.body).ok())
+                .ok_or("it was not forwarded")?;
             let left: Vec<&String> = fields.iter().filter(|field| body.get(field.as_str()).is_some()).collect();
             if left.is_empty() { Ok(()) } else { Err(format!("it was forwarded with {left:?}")) }
         }
@@ -98,7 +106,11 @@ pub fn others(sent: &Sent, dialect: &Value, answer: &Answer, asked: &[Asked], ra
         }
         Want::Dropped(_) | Want::Anything => Ok(()),
         Want::Forwarded(_) if answer.status == 200 && !asked.is_empty() => {
-            if word(dialect, "dialect").contains("embed") { Ok(()) } else { has(&texts(answer), HELLO.trim_end_matches('.')) }
+            if word(dialect, "dialect").contains("embed") {
+                Ok(())
+            } else {
+                has(&texts(answer), HELLO.trim_end_matches('.'))
+            }
         }
         Want::Answered(text) if answer.status == 200 => has(&texts(answer), text),
         Want::Failed(_) if answer.status >= 400 || answer.body.contains("error") => Ok(()),

@@ -28,8 +28,12 @@ pub fn node(bodies: &[Vec<u8>]) -> Vec<Meaning> {
 }
 
 fn meanings(program: &str, script: &Path, bodies: &[Vec<u8>]) -> Vec<Meaning> {
-    let mut child =
-        Command::new(program).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
+    let mut child = Command::new(program)
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
     let lines: String = bodies.iter().map(|body| disguise::base64(body) + "\n").collect();
     let mut input = child.stdin.take().unwrap();
     let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));

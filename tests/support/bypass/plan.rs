@@ -31,11 +31,18 @@ impl Plan {
     /// The suite's documents; `only` these dialects.
     pub fn read(canary: &str, only: Option<&[String]>) -> Self {
         let wanted = |name: &str| only.is_none_or(|only| only.iter().any(|known| known == name));
-        let dialects = data::read_all("dialects").into_iter().map(|dialect| (word(&dialect, "dialect").to_owned(), dialect));
+        let dialects =
+            data::read_all("dialects").into_iter().map(|dialect| (word(&dialect, "dialect").to_owned(), dialect));
         let dialects: HashMap<String, Value> = dialects.filter(|(name, _)| wanted(name)).collect();
         let routes = data::read("routes.yaml").as_array().unwrap().clone();
         let routes = routes.into_iter().filter(|route| wanted(word(route, "client"))).collect();
-        Self { dialects, routes, payloads: data::read("payloads.yaml"), canary: canary.to_owned(), next: AtomicU32::new(1) }
+        Self {
+            dialects,
+            routes,
+            payloads: data::read("payloads.yaml"),
+            canary: canary.to_owned(),
+            next: AtomicU32::new(1),
+        }
     }
 
     /// Every case.
@@ -75,7 +82,9 @@ impl Plan {
         names.sort();
         let wanted = |name: &str| match &set["dialects"] {
             Value::Array(list) => list.iter().any(|known| known == name),
-            Value::String(family) => name.starts_with(family.as_str()) || (family == "openai" && name.starts_with("anthropic")),
+            Value::String(family) => {
+                name.starts_with(family.as_str()) || (family == "openai" && name.starts_with("anthropic"))
+            }
             _ => true,
         };
         names.into_iter().filter(|name| wanted(name)).map(|name| &self.dialects[name]).collect()
@@ -153,13 +162,14 @@ impl Plan {
                 for stream in flags(set, "streams", &flags(dialect, "streams", &[false])) {
                     for (name, text) in fields(&set["texts"]) {
                         let text = text.as_str().unwrap();
+                        let plain = set["twin-text"].as_str().unwrap_or(text);
                         let body = |attack: bool| {
-                            let words = self.slot_words(payload, attack, text);
+                            let words = self.slot_words(payload, attack, if attack { text } else { plain });
                             let body = self.body(dialect, &slot["set"], &words, Some(stream)).to_string();
                             if set["escaped"] == true { escaped(&body, &words["payload"]) } else { body }
                         };
                         let never = marks(text, &self.words(payload, true));
-                        let kept = marks(text, &self.words(payload, false)).concat();
+                        let kept = marks(plain, &self.words(payload, false)).concat();
                         let attack = self.sent(dialect, body(true).as_bytes(), Want::Refused, &never);
                         let passes = Self::forwarded(dialect, word(slot, "name"), &kept);
                         let twin = self.sent(dialect, body(false).as_bytes(), passes, &[]);
@@ -184,12 +194,23 @@ impl Plan {
                 };
                 let parts = self.parts(payload, true);
                 let count = if split["set"].to_string().contains("/3}") { 3 } else { 2 };
-                let never: Vec<String> = (1..=count).map(|part| parts[&format!("{part}/{count}")].trim().to_owned()).collect();
+                let never: Vec<String> =
+                    (1..=count).map(|part| parts[&format!("{part}/{count}")].trim().to_owned()).collect();
                 let attack = self.sent(dialect, body(true).as_bytes(), Want::Refused, &never);
                 let twin = self.sent(dialect, body(false).as_bytes(), Want::Forwarded(Vec::new()), &[]);
                 let audit = json!({"event": "decision", "stage": "input", "decision": "block"});
                 let id = [word(dialect, "dialect"), name].join("/");
-                cases.push(self.case(class, set, &id, dialect, &self.house_of(dialect), attack, Some(twin), Some(audit), true));
+                cases.push(self.case(
+                    class,
+                    set,
+                    &id,
+                    dialect,
+                    &self.house_of(dialect),
+                    attack,
+                    Some(twin),
+                    Some(audit),
+                    true,
+                ));
             }
         }
     }
@@ -215,7 +236,11 @@ impl Plan {
                     let text = fill(word(set, "text"), &self.words(payload, attack));
                     let turns: Vec<Value> = (0..count)
                         .map(|number| {
-                            let said = if number == at as u64 { text.clone() } else { format!("Turn {number}, and all is well.") };
+                            let said = if number == at as u64 {
+                                text.clone()
+                            } else {
+                                format!("Turn {number}, and all is well.")
+                            };
                             json!({"role": if number % 2 == 0 { "user" } else { "assistant" }, "content": said})
                         })
                         .collect();
@@ -223,10 +248,21 @@ impl Plan {
                 };
                 let (forbidden, benign) = (self.words(payload, true), self.words(payload, false));
                 let attack = self.sent(dialect, body(true).as_bytes(), Want::Refused, &[forbidden["payload"].clone()]);
-                let twin = self.sent(dialect, body(false).as_bytes(), Want::Forwarded(vec![benign["payload"].clone()]), &[]);
+                let twin =
+                    self.sent(dialect, body(false).as_bytes(), Want::Forwarded(vec![benign["payload"].clone()]), &[]);
                 let audit = json!({"stage": "input", "decision": "block", "field": format!("messages[{at}].content")});
                 let id = format!("{}/{at}", word(dialect, "dialect"));
-                cases.push(self.case(class, set, &id, dialect, &self.house_of(dialect), attack, Some(twin), Some(audit), true));
+                cases.push(self.case(
+                    class,
+                    set,
+                    &id,
+                    dialect,
+                    &self.house_of(dialect),
+                    attack,
+                    Some(twin),
+                    Some(audit),
+                    true,
+                ));
             }
         }
     }
@@ -241,12 +277,29 @@ impl Plan {
                         self.body(dialect, &slot["set"], &words, Some(false)).to_string()
                     };
                     let mut inner = token.chars();
-                    (inner.next(), inner.next_back());
-                    let attack = self.sent(dialect, body(&token).as_bytes(), Want::Refused, std::slice::from_ref(&token));
-                    let twin = self.sent(dialect, body(inner.as_str()).as_bytes(), Want::Forwarded(vec![inner.as_str().to_owned()]), &[]);
+                    inner.next();
+                    inner.next_back();
+                    let attack =
+                        self.sent(dialect, body(&token).as_bytes(), Want::Refused, std::slice::from_ref(&token));
+                    let twin = self.sent(
+                        dialect,
+                        body(inner.as_str()).as_bytes(),
+                        Want::Forwarded(vec![inner.as_str().to_owned()]),
+                        &[],
+                    );
                     let audit = json!({"stage": "input", "decision": "block", "reasons": [{"finding": "injection"}]});
                     let id = [word(dialect, "dialect"), &token].join("/");
-                    cases.push(self.case(class, set, &id, dialect, &self.house_of(dialect), attack, Some(twin), Some(audit), true));
+                    cases.push(self.case(
+                        class,
+                        set,
+                        &id,
+                        dialect,
+                        &self.house_of(dialect),
+                        attack,
+                        Some(twin),
+                        Some(audit),
+                        true,
+                    ));
                 }
             }
         }
@@ -271,7 +324,17 @@ impl Plan {
                 let audit = Some(set["audit"].clone()).filter(Value::is_object);
                 let id = [word(dialect, "dialect"), word(shape, "name")].join("/");
                 let others = hidden || mentions(&shape["set"], "canary-url");
-                cases.push(self.case(class, set, &id, dialect, &self.house_of(dialect), attack, Some(twin), audit, others));
+                cases.push(self.case(
+                    class,
+                    set,
+                    &id,
+                    dialect,
+                    &self.house_of(dialect),
+                    attack,
+                    Some(twin),
+                    audit,
+                    others,
+                ));
             }
         }
     }
@@ -280,7 +343,9 @@ impl Plan {
         let payload = word(set, "payload");
         let slots = words(set, "slots", &[]);
         for dialect in self.dialects_of(set) {
-            for slot in list(dialect, "slots").iter().filter(|slot| slots.iter().any(|known| known == word(slot, "name"))) {
+            for slot in
+                list(dialect, "slots").iter().filter(|slot| slots.iter().any(|known| known == word(slot, "name")))
+            {
                 let body = |attack: bool| {
                     let words = self.slot_words(payload, attack, word(set, "text"));
                     self.body(dialect, &slot["set"], &words, Some(false))
@@ -291,13 +356,31 @@ impl Plan {
                         for order in words(set, "orders", &[]) {
                             let model = format!("{}-{}", word(dialect, "model"), self.number());
                             let (benign, attack) = (with_model(body(false), &model), with_model(body(true), &model));
-                            let Some(text) = bodies::doubled(&benign, &attack, level, order == "first", &form) else { continue };
+                            let Some(text) = bodies::doubled(&benign, &attack, level, order == "first", &form) else {
+                                continue;
+                            };
                             let never = [self.words(payload, true)["payload"].clone()];
                             let attack = self.sent(dialect, text.as_bytes(), Want::Statuses(vec![400]), &never);
-                            let twin = self.sent(dialect, body(false).to_string().as_bytes(), Want::Forwarded(Vec::new()), &[]);
-                            let id = [word(dialect, "dialect"), word(slot, "name"), &form, &order, &level.to_string()].join("/");
+                            let twin = self.sent(
+                                dialect,
+                                body(false).to_string().as_bytes(),
+                                Want::Forwarded(Vec::new()),
+                                &[],
+                            );
+                            let id = [word(dialect, "dialect"), word(slot, "name"), &form, &order, &level.to_string()]
+                                .join("/");
                             let audit = Some(set["audit"].clone());
-                            cases.push(self.case(class, set, &id, dialect, &self.house_of(dialect), attack, Some(twin), audit, true));
+                            cases.push(self.case(
+                                class,
+                                set,
+                                &id,
+                                dialect,
+                                &self.house_of(dialect),
+                                attack,
+                                Some(twin),
+                                audit,
+                                true,
+                            ));
                         }
                     }
                 }
@@ -332,7 +415,17 @@ impl Plan {
                     let attack = self.sent(dialect, &body, want, &[]);
                     let twin = self.sent(dialect, plain().as_bytes(), Want::Forwarded(Vec::new()), &[]);
                     let id = format!("{}/{}/{number}", word(dialect, "dialect"), word(group, "name"));
-                    cases.push(self.case(class, set, &id, dialect, &self.house_of(dialect), attack, Some(twin), audit, true));
+                    cases.push(self.case(
+                        class,
+                        set,
+                        &id,
+                        dialect,
+                        &self.house_of(dialect),
+                        attack,
+                        Some(twin),
+                        audit,
+                        true,
+                    ));
                 }
             }
         }
@@ -356,7 +449,9 @@ impl Plan {
                     let body = match word(head, "encode") {
                         "gzip" => bodies::gzip(body.as_bytes()),
                         "gzip-twice" => bodies::gzip(&bodies::gzip(body.as_bytes())),
-                        "bomb" => body.split_once("My key").map(|(before, after)| bodies::bomb(before, 8_192, after)).unwrap(),
+                        "bomb" => {
+                            body.split_once("My key").map(|(before, after)| bodies::bomb(before, 8_192, after)).unwrap()
+                        }
                         _ => body.into_bytes(),
                     };
                     match word(head, "encode") {
@@ -378,7 +473,17 @@ impl Plan {
                 }
                 let audit = if head["query"].is_string() { None } else { Some(json!({})) };
                 let id = [word(dialect, "dialect"), name].join("/");
-                cases.push(self.case(class, set, &id, dialect, &self.house_of(dialect), attack, Some(twin), audit, true));
+                cases.push(self.case(
+                    class,
+                    set,
+                    &id,
+                    dialect,
+                    &self.house_of(dialect),
+                    attack,
+                    Some(twin),
+                    audit,
+                    true,
+                ));
             }
         }
     }
@@ -393,7 +498,8 @@ impl Plan {
             }
             let ollama = word(dialect, "dialect") == "ollama-chat";
             let named = |name: &str| words(set, name, &[]).into_iter();
-            let wanted: Vec<String> = named("paths").filter(|path| path.to_ascii_lowercase().starts_with("/api") == ollama).collect();
+            let wanted: Vec<String> =
+                named("paths").filter(|path| path.to_ascii_lowercase().starts_with("/api") == ollama).collect();
             let varied: Vec<String> = if methods { named("methods").collect() } else { wanted };
             for name in varied {
                 let slot = list(dialect, "slots").iter().find(|slot| word(slot, "name") == "user").unwrap();
@@ -401,13 +507,24 @@ impl Plan {
                     let words = self.slot_words(payload, attack, word(set, "text"));
                     self.body(dialect, &slot["set"], &words, Some(false)).to_string()
                 };
-                let (method, path) = if methods { (name.as_str(), word(dialect, "path")) } else { ("POST", name.as_str()) };
+                let (method, path) =
+                    if methods { (name.as_str(), word(dialect, "path")) } else { ("POST", name.as_str()) };
                 let bytes = talk::request(method, path, &self.headers(dialect), body(true).as_bytes());
                 let never = vec![self.words(payload, true)["payload"].clone()];
                 let attack = Sent { bytes, says: Says::default(), want: Want::Statuses(statuses.clone()), never };
                 let twin = self.sent(dialect, body(false).as_bytes(), Want::Forwarded(Vec::new()), &[]);
                 let id = [word(dialect, "dialect"), &name].join("/");
-                cases.push(self.case(class, set, &id, dialect, &self.house_of(dialect), attack, Some(twin), Some(json!({})), true));
+                cases.push(self.case(
+                    class,
+                    set,
+                    &id,
+                    dialect,
+                    &self.house_of(dialect),
+                    attack,
+                    Some(twin),
+                    Some(json!({})),
+                    true,
+                ));
             }
         }
     }

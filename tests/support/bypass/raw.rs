@@ -28,8 +28,10 @@ pub fn cases(plan: &Plan, class: char, set: &Value, cases: &mut Vec<Case>) {
                 ("body", text),
             ];
             let words: Words = words.map(|(name, text)| (name.to_owned(), text)).into();
-            let statuses = list(request, "expect").iter().chain(list(set, "expect")).filter_map(Value::as_u64).collect();
-            let want = if request["expect"] == "served" { Want::Forwarded(Vec::new()) } else { Want::Statuses(statuses) };
+            let statuses =
+                list(request, "expect").iter().chain(list(set, "expect")).filter_map(Value::as_u64).collect();
+            let want =
+                if request["expect"] == "served" { Want::Forwarded(Vec::new()) } else { Want::Statuses(statuses) };
             let attack = Sent { bytes: fill(raw, &words).into_bytes(), says: Says::default(), want, never: Vec::new() };
             let twin = plan.sent(dialect, body().as_bytes(), Want::Forwarded(Vec::new()), &[]);
             cases.push(plan.case(class, set, name, dialect, &plan.house_of(dialect), attack, Some(twin), None, true));

@@ -9,7 +9,8 @@ pub fn documents(answer: &Answer) -> Vec<Value> {
     let kind = answer.header("content-type").unwrap_or_default();
     let texts: Vec<String> = if kind.starts_with("text/event-stream") {
         let events = answer.body.replace("\r\n", "\n");
-        let data = |event: &str| event.lines().filter_map(|line| line.strip_prefix("data:")).collect::<Vec<_>>().join("\n");
+        let data =
+            |event: &str| event.lines().filter_map(|line| line.strip_prefix("data:")).collect::<Vec<_>>().join("\n");
         events.split("\n\n").map(data).collect()
     } else if kind.starts_with("application/x-ndjson") {
         answer.body.lines().map(str::to_owned).collect()

@@ -80,8 +80,9 @@ impl Says {
 
     /// What goes over the wire to who asks at `path` with `body`.
     pub fn spoken(&self, path: &str, body: &Value) -> Spoken {
-        let hello = [(Some(Lane::Content), vec![HELLO.to_owned()])];
-        let answers = if self.answers.is_empty() { &hello } else { self.answers.as_slice() };
+        let prompts = body["prompt"].as_array().map_or(1, Vec::len);
+        let hello = vec![(Some(Lane::Content), vec![HELLO.to_owned()]); prompts];
+        let answers = if self.answers.is_empty() { &hello } else { &self.answers };
         let path = path.split('?').next().unwrap_or_default();
         if path.ends_with("/embeddings") || path.ends_with("/embed") {
             return json_body(200, &formats::vectors(path, body));
@@ -89,7 +90,8 @@ impl Says {
         let mut format = formats::of(path);
         let asked = body["stream"].as_bool().unwrap_or(format.streams_unasked());
         let (stream, lines) = (asked != (self.framing == "unasked-stream"), format.is_lines());
-        let said = format!("{}{}", answers.iter().flat_map(|(_, pieces)| pieces).cloned().collect::<String>(), self.beside);
+        let said =
+            format!("{}{}", answers.iter().flat_map(|(_, pieces)| pieces).cloned().collect::<String>(), self.beside);
         let error = json!({"error": {"message": said, "type": "invalid_request_error", "code": null}, "type": "error"});
         let error = if lines { json!({ "error": said }) } else { error };
         match self.framing.as_str() {
@@ -168,7 +170,11 @@ impl Says {
         for (number, (name, event)) in events.iter().enumerate() {
             let text = match self.framing.as_str() {
                 "multiline" if !lines => serde_json::to_string_pretty(event).unwrap(),
-                "huge-line" => event.to_string().replacen('{', &format!("{{{}", " ".repeat(if number < 3 { 200_000 } else { 0 })), 1),
+                "huge-line" => event.to_string().replacen(
+                    '{',
+                    &format!("{{{}", " ".repeat(if number < 3 { 200_000 } else { 0 })),
+                    1,
+                ),
                 _ => event.to_string(),
             };
             if lines {
@@ -196,7 +202,7 @@ impl Says {
                 let text = String::from_utf8(body).unwrap();
                 let at = ending.iter().filter_map(|word| text.find(word)).min().unwrap_or(text.len());
                 let at = text[..at].rfind(if lines { "\n" } else { "\n\n" }).unwrap_or(0);
-                body = text[..at].as_bytes().to_vec();
+                body = text.as_bytes()[..at].to_vec();
                 body.extend(if lines { "\n" } else { "\n\n" }.bytes());
                 cut = true;
             }
@@ -204,7 +210,13 @@ impl Says {
             _ => body.extend(format!("data: {last}{end}{end}").bytes()),
         }
         if self.framing == "after-done" {
-            body.extend(format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}\"}}}}]}}{end}{end}", self.beside).bytes());
+            body.extend(
+                format!(
+                    "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}\"}}}}]}}{end}{end}",
+                    self.beside
+                )
+                .bytes(),
+            );
         }
         self.spoil(&mut body);
         let kind = if lines { "application/x-ndjson" } else { "text/event-stream" };
@@ -221,7 +233,10 @@ impl Says {
             }
             "doubled-key" => {
                 let text = String::from_utf8_lossy(body).replacen("\"content\":", "\"content\":\"\",\"content\":", 1);
-                *body = text.replacen("\"text\":", "\"text\":\"\",\"text\":", 1).replacen("\"response\":", "\"response\":\"\",\"response\":", 1).into_bytes();
+                *body = text
+                    .replacen("\"text\":", "\"text\":\"\",\"text\":", 1)
+                    .replacen("\"response\":", "\"response\":\"\",\"response\":", 1)
+                    .into_bytes();
             }
             "endless-line" => {
                 let padding = vec![b' '; 9 << 20];

@@ -74,14 +74,17 @@ impl Format {
         let (lane, text) = texts.clone().next().unwrap_or((Lane::Content, String::new()));
         match self {
             Self::Chat => {
-                let choices: Vec<Value> = texts.zip(0..).map(|((lane, text), index)| {
-                    let (mut message, reason) = chat_said(lane, &text, &text);
-                    message["role"] = json!("assistant");
-                    if message.get("content").is_none() {
-                        message["content"] = Value::Null;
-                    }
-                    json!({"index": index, "message": message, "finish_reason": reason})
-                }).collect();
+                let choices: Vec<Value> = texts
+                    .zip(0..)
+                    .map(|((lane, text), index)| {
+                        let (mut message, reason) = chat_said(lane, &text, &text);
+                        message["role"] = json!("assistant");
+                        if message.get("content").is_none() {
+                            message["content"] = Value::Null;
+                        }
+                        json!({"index": index, "message": message, "finish_reason": reason})
+                    })
+                    .collect();
                 json!({"id": "x", "object": "chat.completion", "created": 1, "model": "up", "choices": choices, "usage": usage})
             }
             Self::Text => {
@@ -114,7 +117,8 @@ impl Format {
             Self::OllamaChat | Self::OllamaGenerate => {
                 // Ollama gives a tool call in one piece.
                 let whole = vec![pieces.concat()];
-                let pieces = if matches!(lane, Lane::Arguments | Lane::Name | Lane::Function) { &whole } else { pieces };
+                let pieces =
+                    if matches!(lane, Lane::Arguments | Lane::Name | Lane::Function) { &whole } else { pieces };
                 let mut events: Events = pieces.iter().map(|piece| (String::new(), self.line(lane, piece))).collect();
                 let mut end = self.line(Lane::Content, "");
                 end_line(&mut end);
@@ -128,7 +132,8 @@ impl Format {
     fn chunks(self, answers: &Answers) -> Events {
         let chat = matches!(self, Self::Chat);
         let object = if chat { "chat.completion.chunk" } else { "text_completion" };
-        let chunk = |choices: Value| json!({"id": "x", "object": object, "created": 1, "model": "up", "choices": choices});
+        let chunk =
+            |choices: Value| json!({"id": "x", "object": object, "created": 1, "model": "up", "choices": choices});
         let mut events = Vec::new();
         let most = answers.iter().map(|(_, pieces)| pieces.len()).max().unwrap_or(0);
         for number in 0..most {
@@ -257,12 +262,18 @@ fn message_events(lane: Lane, pieces: &[String]) -> Events {
 
 fn item(lane: Lane, text: &str) -> Value {
     match lane {
-        Lane::Refusal => json!({"type": "message", "id": "i", "role": "assistant", "status": "completed", "content": [{"type": "refusal", "refusal": text}]}),
+        Lane::Refusal => {
+            json!({"type": "message", "id": "i", "role": "assistant", "status": "completed", "content": [{"type": "refusal", "refusal": text}]})
+        }
         Lane::Content => json!({"type": "message", "id": "i", "role": "assistant", "status": "completed",
             "content": [{"type": "output_text", "text": text, "annotations": []}]}),
         Lane::Reasoning => json!({"type": "reasoning", "id": "i", "summary": [{"type": "summary_text", "text": text}]}),
-        Lane::Name => json!({"type": "function_call", "id": "i", "call_id": "c1", "name": text, "arguments": "{}", "status": "completed"}),
-        Lane::Arguments | Lane::Function => json!({"type": "function_call", "id": "i", "call_id": "c1", "name": "look", "arguments": text, "status": "completed"}),
+        Lane::Name => {
+            json!({"type": "function_call", "id": "i", "call_id": "c1", "name": text, "arguments": "{}", "status": "completed"})
+        }
+        Lane::Arguments | Lane::Function => {
+            json!({"type": "function_call", "id": "i", "call_id": "c1", "name": "look", "arguments": text, "status": "completed"})
+        }
     }
 }
 
