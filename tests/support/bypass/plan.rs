@@ -1,11 +1,14 @@
 //! Cases about requests, made from the documents: every dialect, field and mode that a set names.
 
+mod heads;
+mod json;
+
 use std::{collections::HashMap, sync::atomic::AtomicU32, sync::atomic::Ordering};
 
 use serde_json::{Value, json};
 
 use super::{
-    answers, bodies,
+    answers,
     case::{Case, Sent, Want},
     data::{self, fields, flags, list, word, words},
     fill::{Words, fill, fill_all, mentions},
@@ -339,196 +342,6 @@ impl Plan {
         }
     }
 
-    fn doubled(&self, class: char, set: &Value, cases: &mut Vec<Case>) {
-        let payload = word(set, "payload");
-        let slots = words(set, "slots", &[]);
-        for dialect in self.dialects_of(set) {
-            for slot in
-                list(dialect, "slots").iter().filter(|slot| slots.iter().any(|known| known == word(slot, "name")))
-            {
-                let body = |attack: bool| {
-                    let words = self.slot_words(payload, attack, word(set, "text"));
-                    self.body(dialect, &slot["set"], &words, Some(false))
-                };
-                let depth = bodies::levels(&with_model(body(false), "x"), &with_model(body(true), "x"));
-                for level in 0..depth {
-                    for form in words(set, "keys", &[]) {
-                        for order in words(set, "orders", &[]) {
-                            let model = format!("{}-{}", word(dialect, "model"), self.number());
-                            let (benign, attack) = (with_model(body(false), &model), with_model(body(true), &model));
-                            let Some(text) = bodies::doubled(&benign, &attack, level, order == "first", &form) else {
-                                continue;
-                            };
-                            let never = [self.words(payload, true)["payload"].clone()];
-                            let attack = self.sent(dialect, text.as_bytes(), Want::Statuses(vec![400]), &never);
-                            let twin = self.sent(
-                                dialect,
-                                body(false).to_string().as_bytes(),
-                                Want::Forwarded(Vec::new()),
-                                &[],
-                            );
-                            let id = [word(dialect, "dialect"), word(slot, "name"), &form, &order, &level.to_string()]
-                                .join("/");
-                            let audit = Some(set["audit"].clone());
-                            cases.push(self.case(
-                                class,
-                                set,
-                                &id,
-                                dialect,
-                                &self.house_of(dialect),
-                                attack,
-                                Some(twin),
-                                audit,
-                                true,
-                            ));
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn json(&self, class: char, set: &Value, cases: &mut Vec<Case>) {
-        let document = data::read("json.yaml");
-        for dialect in self.dialects_of(&json!({"dialects": ["openai-chat", "ollama-chat", "anthropic-messages"]})) {
-            let filled = |text: &[u8]| {
-                let body = self.body(dialect, &json!({"extra": "@"}), &Words::new(), Some(false)).to_string();
-                let (before, after) = body.split_once("\"@\"").unwrap();
-                [before.as_bytes(), text, after.as_bytes()].concat()
-            };
-            let plain = || self.body(dialect, &json!({}), &Words::new(), Some(false)).to_string();
-            for group in list(&document, "groups") {
-                for (number, text) in list(group, "texts").iter().enumerate() {
-                    let text = text.as_str().unwrap();
-                    let body = match word(group, "place") {
-                        "document" => {
-                            let (before, after) = text.split_once('@').unwrap_or((text, ""));
-                            let plain = if text.contains('@') { plain() } else { String::new() };
-                            [bodies::bytes_of(before), plain.into_bytes(), bodies::bytes_of(after)].concat()
-                        }
-                        "utf-16" => plain().encode_utf16().flat_map(u16::to_le_bytes).collect(),
-                        _ => filled(&bodies::bytes_of(text)),
-                    };
-                    let keep = group["expect"] == "kept";
-                    let want = if keep { Want::Forwarded(Vec::new()) } else { Want::Statuses(vec![400]) };
-                    let audit = if keep { None } else { Some(json!({"event": "request-refused", "status": 400})) };
-                    let attack = self.sent(dialect, &body, want, &[]);
-                    let twin = self.sent(dialect, plain().as_bytes(), Want::Forwarded(Vec::new()), &[]);
-                    let id = format!("{}/{}/{number}", word(dialect, "dialect"), word(group, "name"));
-                    cases.push(self.case(
-                        class,
-                        set,
-                        &id,
-                        dialect,
-                        &self.house_of(dialect),
-                        attack,
-                        Some(twin),
-                        audit,
-                        true,
-                    ));
-                }
-            }
-        }
-    }
-
-    fn heads(&self, class: char, set: &Value, cases: &mut Vec<Case>) {
-        let payload = word(set, "payload");
-        for (name, head) in fields(&set["heads"]) {
-            for dialect in self.dialects_of(head) {
-                let body = |attack: bool| {
-                    let slot = list(dialect, "slots").iter().find(|slot| word(slot, "name") == "user").unwrap();
-                    let words = self.slot_words(payload, attack, word(set, "text"));
-                    self.body(dialect, &slot["set"], &words, Some(false)).to_string()
-                };
-                let send = |body: String| {
-                    let mut headers = self.headers(dialect);
-                    headers.retain(|(name, _)| !list(head, "remove").iter().any(|gone| gone == name.as_str()));
-                    headers.retain(|(name, _)| head["set"].get(name).is_none());
-                    let more = fields(&head["set"]).chain(fields(&head["add"]));
-                    headers.extend(more.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())));
-                    let body = match word(head, "encode") {
-                        "gzip" => bodies::gzip(body.as_bytes()),
-                        "gzip-twice" => bodies::gzip(&bodies::gzip(body.as_bytes())),
-                        "bomb" => {
-                            body.split_once("My key").map(|(before, after)| bodies::bomb(before, 8_192, after)).unwrap()
-                        }
-                        _ => body.into_bytes(),
-                    };
-                    match word(head, "encode") {
-                        "gzip" | "bomb" => headers.push(("content-encoding".to_owned(), "gzip".to_owned())),
-                        "gzip-twice" => headers.push(("content-encoding".to_owned(), "gzip, gzip".to_owned())),
-                        _ => {}
-                    }
-                    talk::post(&format!("{}{}", word(dialect, "path"), word(head, "query")), &headers, &body)
-                };
-                let refused = head["expect"] == "refused";
-                let statuses = list(head, "expect").iter().filter_map(Value::as_u64).collect();
-                let want = if refused { Want::Refused } else { Want::Statuses(statuses) };
-                let never = vec![self.words(payload, true)["payload"].clone()];
-                let attack = Sent { bytes: send(body(true)), says: Says::default(), want, never };
-                let plain = body(false);
-                let mut twin = self.sent(dialect, plain.as_bytes(), Want::Forwarded(Vec::new()), &[]);
-                if refused {
-                    twin.bytes = send(plain);
-                }
-                let audit = if head["query"].is_string() { None } else { Some(json!({})) };
-                let id = [word(dialect, "dialect"), name].join("/");
-                cases.push(self.case(
-                    class,
-                    set,
-                    &id,
-                    dialect,
-                    &self.house_of(dialect),
-                    attack,
-                    Some(twin),
-                    audit,
-                    true,
-                ));
-            }
-        }
-    }
-
-    fn paths(&self, class: char, set: &Value, cases: &mut Vec<Case>) {
-        let payload = word(set, "payload");
-        let statuses: Vec<u64> = [400, 404, 405].into();
-        for dialect in self.dialects_of(set) {
-            let methods = word(set, "kind") == "method";
-            if !methods && word(dialect, "dialect") != "openai-chat" && word(dialect, "dialect") != "ollama-chat" {
-                continue;
-            }
-            let ollama = word(dialect, "dialect") == "ollama-chat";
-            let named = |name: &str| words(set, name, &[]).into_iter();
-            let wanted: Vec<String> =
-                named("paths").filter(|path| path.to_ascii_lowercase().starts_with("/api") == ollama).collect();
-            let varied: Vec<String> = if methods { named("methods").collect() } else { wanted };
-            for name in varied {
-                let slot = list(dialect, "slots").iter().find(|slot| word(slot, "name") == "user").unwrap();
-                let body = |attack: bool| {
-                    let words = self.slot_words(payload, attack, word(set, "text"));
-                    self.body(dialect, &slot["set"], &words, Some(false)).to_string()
-                };
-                let (method, path) =
-                    if methods { (name.as_str(), word(dialect, "path")) } else { ("POST", name.as_str()) };
-                let bytes = talk::request(method, path, &self.headers(dialect), body(true).as_bytes());
-                let never = vec![self.words(payload, true)["payload"].clone()];
-                let attack = Sent { bytes, says: Says::default(), want: Want::Statuses(statuses.clone()), never };
-                let twin = self.sent(dialect, body(false).as_bytes(), Want::Forwarded(Vec::new()), &[]);
-                let id = [word(dialect, "dialect"), &name].join("/");
-                cases.push(self.case(
-                    class,
-                    set,
-                    &id,
-                    dialect,
-                    &self.house_of(dialect),
-                    attack,
-                    Some(twin),
-                    Some(json!({})),
-                    true,
-                ));
-            }
-        }
-    }
-
     #[expect(clippy::too_many_arguments, reason = "a case has as many fields")]
     pub(super) fn case(
         &self,
@@ -560,11 +373,6 @@ pub fn marks(text: &str, words: &Words) -> Vec<String> {
 /// The word for a mode.
 pub fn mode(stream: bool) -> &'static str {
     if stream { "streamed" } else { "whole" }
-}
-
-fn with_model(mut body: Value, model: &str) -> Value {
-    body["model"] = json!(model);
-    body
 }
 
 /// A JSON text in which every character of `part` is an escape.
