@@ -142,6 +142,8 @@ impl Variant<'_> {
             Chunking::Cut(at) => format!("at-{at}"),
         };
         let house = set["house"].as_str().unwrap_or(wire);
+        // Others are asked once for each client, and only about strings that they were told to forbid.
+        let others = self.first && class != 'F' && set["house"].is_null() && set["forbidden"].is_null();
         let id = [
             word(dialect, "dialect"),
             "over",
@@ -154,17 +156,7 @@ impl Variant<'_> {
             self.name,
         ];
         let id: Vec<&str> = id.into_iter().filter(|word| !word.is_empty()).collect();
-        Some(plan.case(
-            class,
-            set,
-            &id.join("/"),
-            dialect,
-            house,
-            attack,
-            Some(twin),
-            audit,
-            self.first && class != 'F',
-        ))
+        Some(plan.case(class, set, &id.join("/"), dialect, house, attack, Some(twin), audit, others))
     }
 
     /// Whether the payload stands beside the answer instead of in it.

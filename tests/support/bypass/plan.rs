@@ -180,7 +180,17 @@ impl Plan {
                         let audit = json!({"event": "decision", "stage": "input", "decision": "block",
                             "dialect": word(dialect, "dialect"), "field": word(slot, "field"), "reasons": [{"finding": finding}]});
                         let id = [word(dialect, "dialect"), word(slot, "name"), mode(stream), name].join("/");
-                        cases.push(self.case(class, set, &id, dialect, &house, attack, Some(twin), Some(audit), true));
+                        cases.push(self.case(
+                            class,
+                            set,
+                            &id,
+                            dialect,
+                            &house,
+                            attack,
+                            Some(twin),
+                            Some(audit),
+                            set["house"].is_null(),
+                        ));
                     }
                 }
             }
