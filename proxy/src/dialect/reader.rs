@@ -278,7 +278,7 @@ impl<'a> Reader<'a> {
     pub(super) fn together(&mut self) {
         for by in [Provenance::User, Provenance::System] {
             let mut said = Vec::new();
-            let (mut length, mut by_operator) = (0, false);
+            let mut length = 0;
             for part in self.parts.iter().rev() {
                 let asks = part.provenance == Provenance::User || part.provenance == by;
                 if asks && part.kind == Kind::Turn && !part.text().is_empty() {
@@ -286,14 +286,17 @@ impl<'a> Reader<'a> {
                     if length > TOGETHER {
                         break;
                     }
-                    by_operator |= part.provenance == Provenance::System;
-                    said.push(part.text().to_owned());
+                    said.push((part.provenance == Provenance::User, part.text().to_owned()));
                 }
             }
             said.reverse();
+            // Wherever it stands in the request, the model reads first what the operator says.
+            said.sort_by_key(|(by_user, _)| *by_user);
+            let by_operator = said.first().is_some_and(|(by_user, _)| !by_user);
             if said.len() < 2 || by_operator != (by == Provenance::System) {
                 continue;
             }
+            let said: Vec<String> = said.into_iter().map(|(_, text)| text).collect();
             for (between, field) in [(" ", "[words]"), ("", "[letters]")] {
                 self.parts.push(Part::new(field.to_owned(), Vec::new(), by, Kind::Joined, &said.join(between)));
             }
