@@ -50,7 +50,7 @@ mod record;
 
 use std::{sync::Arc, time::Duration};
 
-use policies::{Action, PolicySet, Provenance, Reason, Situation};
+use policies::{Action, PolicySet, Reason, Situation};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -61,7 +61,7 @@ use crate::{
     chat::Chat,
     detect::{Detector, Located},
     dialect::Texts,
-    segment::{Kind, Segment},
+    segment::{Kind, Part, Segment},
     telemetry::Metrics,
 };
 
@@ -260,10 +260,11 @@ impl Enforcer {
 /// Whose traffic it is while keys do not tell tenants apart.
 pub const TENANT: &str = "default";
 
-fn situation(chat: &Chat, segment: &Segment, provenance: Provenance) -> Situation {
+fn situation(chat: &Chat, segment: &Segment, part: &Part) -> Situation {
     Situation {
         stage: segment.stage,
-        provenance,
+        provenance: part.provenance,
+        turn: part.turn,
         tenant: chat.tenant.clone(),
         groups: Vec::new(),
         route: chat.route.clone(),
@@ -283,6 +284,17 @@ struct Judged {
 }
 
 impl Judged {
+    /// Whether what the policy would redact can be: a key and what is only read together have no place of their own, and
+    /// what is no text, or was not looked at, does not go away with the text around it.
+    fn can_be_redacted(&self) -> bool {
+        let is_text = |reason: &Reason| {
+            let finding = reason.finding.as_str();
+            !finding.starts_with("unreadable.") && !finding.starts_with("detector.")
+        };
+        let redacts = |reason: &&Reason| reason.action == Action::Redact;
+        matches!(self.kind, Kind::Turn | Kind::Detail) && self.decision.reasons.iter().filter(redacts).all(is_text)
+    }
+
     /// The text with what the policy redacts replaced.
     fn redacted(&self, text: &str) -> String {
         let mut spans: Vec<(std::ops::Range<usize>, String)> = Vec::new();

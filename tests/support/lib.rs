@@ -3,5 +3,10 @@
 pub mod bypass;
 pub mod client;
 pub mod document;
+pub mod generator;
+pub mod http2;
 pub mod proxy;
+pub mod raw;
+pub mod stock;
+pub mod table;
 pub mod upstream;

@@ -22,7 +22,7 @@ use crate::{
     house::House,
     models::{MODELS, ModelStore, Progress},
     review::{self, Review},
-    serve::{Service, serve},
+    serve::{Hosts, Service, serve},
     telemetry::Telemetry,
     upstream::{Found, HttpUpstream, InProcess, Upstream, discover, probe},
 };
@@ -84,6 +84,7 @@ async fn start(config: Config) -> anyhow::Result<()> {
     let listener = bind(config.listen, "--listen").await?;
     let admin = bind(config.admin, "--admin").await?;
     let (proxy_address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
+    let (hosts, admin_hosts) = (Hosts::new(proxy_address, &config.hosts)?, Hosts::new(admin_address, &config.hosts)?);
     let directory = config.audit.directory.clone().or_else(config::default_audit_directory);
     let directory =
         directory.ok_or_else(|| anyhow!("no home directory to keep the audit log in; give one with --audit"))?;
@@ -110,6 +111,7 @@ async fn start(config: Config) -> anyhow::Result<()> {
         text_rules: house.text_rules.clone(),
         refusal: config.refusal,
         unknown_fields: config.unknown_fields,
+        hosts,
         limits: config.limits.clone(),
     });
     let text_rules = house.text_rules.as_ref().map_or(0, |rules| rules.ids().count());
@@ -127,6 +129,7 @@ async fn start(config: Config) -> anyhow::Result<()> {
         audit: Arc::clone(&audit),
         directory: directory.clone(),
         upstream: Arc::clone(&service),
+        hosts: admin_hosts,
         in_force: in_force.clone(),
     });
     banner(&in_force, &model)?;

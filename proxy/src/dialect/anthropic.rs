@@ -36,6 +36,7 @@ const TOP: Table = &[
     ("tools", SYSTEM),
     ("tool_choice", SYSTEM),
     ("thinking", SYSTEM),
+    ("output_config", SYSTEM),
     ("service_tier", USER),
     ("mcp_servers", Is::Refused("names servers whose answers nobody here would see")),
     ("container", Is::Refused("names a container whose contents nobody here can see")),
@@ -103,6 +104,7 @@ impl Dialect for Messages {
         }
         messages(&mut reader, &fields)?;
         reader.fields(&mut fields, &top, TOP)?;
+        reader.together();
         reader.check_count()?;
         let (body, parts) = (Value::Object(fields), reader.parts);
         let request = Request { model, stream, include_usage: true, choices: 1, body, parts };
@@ -111,20 +113,25 @@ impl Dialect for Messages {
 }
 
 fn messages(reader: &mut Reader<'_>, fields: &Map<String, Value>) -> Result<(), ReadError> {
-    let at = At::default().field("messages");
-    for (index, message) in reader::items(fields, "messages")?.iter().enumerate() {
-        let at = at.item(index);
-        let message = message.as_object().ok_or_else(|| at.problem("must be an object"))?;
-        let by = match message.get("role").and_then(Value::as_str) {
-            Some("user") => Provenance::User,
-            Some("assistant") => Provenance::Assistant,
-            _ => return Err(at.field("role").problem("must be one of user, assistant")),
-        };
-        let said = message.get("content").ok_or_else(|| at.field("content").problem("is required"))?;
-        content(reader, said, &at.field("content"), by)?;
-        reader.read_fields(message, &at, MESSAGE)?;
-    }
-    Ok(())
+    // Results of tools come in a user's message too, but nobody asks with them.
+    let is_result = |block: &Value| block.get("type").is_some_and(|kind| kind == "tool_result");
+    let is_asking = |message: &Value| {
+        let blocks = message.get("content").and_then(Value::as_array);
+        message.get("role").is_some_and(|role| role == "user") && !blocks.is_some_and(|all| all.iter().all(is_result))
+    };
+    reader.messages(reader::items(fields, "messages")?, is_asking, message, &At::default().field("messages"))
+}
+
+fn message(reader: &mut Reader<'_>, message: &Value, at: &At) -> Result<(), ReadError> {
+    let message = message.as_object().ok_or_else(|| at.problem("must be an object"))?;
+    let by = match message.get("role").and_then(Value::as_str) {
+        Some("user") => Provenance::User,
+        Some("assistant") => Provenance::Assistant,
+        _ => return Err(at.field("role").problem("must be one of user, assistant")),
+    };
+    let said = message.get("content").ok_or_else(|| at.field("content").problem("is required"))?;
+    content(reader, said, &at.field("content"), by)?;
+    reader.read_fields(message, at, MESSAGE)
 }
 
 /// A string, or blocks; results of tools and of searches hold blocks of their own.

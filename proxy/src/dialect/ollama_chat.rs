@@ -69,6 +69,7 @@ impl Dialect for OllamaChat {
         let stream = reader::flag(&fields, "stream", true)?;
         messages(&mut reader, &fields)?;
         reader.fields(&mut fields, &top, TOP)?;
+        reader.together();
         reader.check_count()?;
         let (body, parts) = (Value::Object(fields), reader.parts);
         let request = Request { model, stream, include_usage: true, choices: 1, body, parts };
@@ -77,26 +78,26 @@ impl Dialect for OllamaChat {
 }
 
 fn messages(reader: &mut Reader<'_>, fields: &Map<String, Value>) -> Result<(), ReadError> {
-    let at = At::default().field("messages");
-    for (index, message) in reader::items(fields, "messages")?.iter().enumerate() {
-        let at = at.item(index);
-        let message = message.as_object().ok_or_else(|| at.problem("must be an object"))?;
-        let by = match message.get("role").and_then(Value::as_str) {
-            Some("system") => Provenance::System,
-            Some("user") => Provenance::User,
-            Some("assistant") => Provenance::Assistant,
-            Some("tool") => Provenance::Tool,
-            _ => return Err(at.field("role").problem(&format!("must be one of {}", ROLES.join(", ")))),
-        };
-        match message.get("content") {
-            None | Some(Value::Null) => {}
-            Some(Value::String(text)) => reader.text(text, &at.field("content"), by, Kind::Turn),
-            Some(_) => return Err(at.field("content").problem("must be a string")),
-        }
-        images(reader, message, &at, by);
-        reader.read_fields(message, &at, MESSAGE)?;
+    let is_asking = |message: &Value| message.get("role").is_some_and(|role| role == "user");
+    reader.messages(reader::items(fields, "messages")?, is_asking, message, &At::default().field("messages"))
+}
+
+fn message(reader: &mut Reader<'_>, message: &Value, at: &At) -> Result<(), ReadError> {
+    let message = message.as_object().ok_or_else(|| at.problem("must be an object"))?;
+    let by = match message.get("role").and_then(Value::as_str) {
+        Some("system") => Provenance::System,
+        Some("user") => Provenance::User,
+        Some("assistant") => Provenance::Assistant,
+        Some("tool") => Provenance::Tool,
+        _ => return Err(at.field("role").problem(&format!("must be one of {}", ROLES.join(", ")))),
+    };
+    match message.get("content") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(text)) => reader.text(text, &at.field("content"), by, Kind::Turn),
+        Some(_) => return Err(at.field("content").problem("must be a string")),
     }
-    Ok(())
+    images(reader, message, at, by);
+    reader.read_fields(message, at, MESSAGE)
 }
 
 /// Images are base64 in a list; an empty list is none.

@@ -65,6 +65,7 @@ impl Dialect for OllamaGenerate {
         }
         images(&mut reader, &fields, &top, Provenance::User);
         reader.fields(&mut fields, &top, TOP)?;
+        reader.together();
         reader.check_count()?;
         let (body, parts) = (Value::Object(fields), reader.parts);
         let request = Request { model, stream, include_usage: true, choices: 1, body, parts };

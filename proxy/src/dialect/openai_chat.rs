@@ -117,6 +117,7 @@ impl Dialect for OpenAiChat {
             reader.free(kinds, &at, Provenance::User, Kind::Detail);
         }
         let include_usage = usage_wanted(&mut reader, &fields)?;
+        reader.together();
         reader.check_count()?;
         if stream {
             // Usage is counted whatever the client wants to see of it.
@@ -143,29 +144,29 @@ pub(super) fn usage_wanted(reader: &mut Reader<'_>, fields: &Map<String, Value>)
 }
 
 fn messages(reader: &mut Reader<'_>, fields: &Map<String, Value>) -> Result<(), ReadError> {
-    let at = At::default().field("messages");
-    for (index, message) in reader::items(fields, "messages")?.iter().enumerate() {
-        let at = at.item(index);
-        let message = message.as_object().ok_or_else(|| at.problem("must be an object"))?;
-        let role = message.get("role").and_then(Value::as_str).unwrap_or_default();
-        let by = match ROLES.iter().find(|known| **known == role) {
-            Some(&"system" | &"developer") => Provenance::System,
-            Some(&"user") => Provenance::User,
-            Some(&"assistant") => Provenance::Assistant,
-            Some(_) => Provenance::Tool,
-            None => return Err(at.field("role").problem(&format!("must be one of {}", ROLES.join(", ")))),
-        };
-        if let Some(value) = message.get("content") {
-            content(reader, value, &at.field("content"), by, BLOCKS)?;
-        }
-        for name in ["name", "tool_call_id"] {
-            if let Some(value) = message.get(name) {
-                reader.free(value, &at.field(name), by, Kind::Detail);
-            }
-        }
-        reader.read_fields(message, &at, MESSAGE)?;
+    let is_asking = |message: &Value| message.get("role").is_some_and(|role| role == "user");
+    reader.messages(reader::items(fields, "messages")?, is_asking, message, &At::default().field("messages"))
+}
+
+fn message(reader: &mut Reader<'_>, message: &Value, at: &At) -> Result<(), ReadError> {
+    let message = message.as_object().ok_or_else(|| at.problem("must be an object"))?;
+    let role = message.get("role").and_then(Value::as_str).unwrap_or_default();
+    let by = match ROLES.iter().find(|known| **known == role) {
+        Some(&"system" | &"developer") => Provenance::System,
+        Some(&"user") => Provenance::User,
+        Some(&"assistant") => Provenance::Assistant,
+        Some(_) => Provenance::Tool,
+        None => return Err(at.field("role").problem(&format!("must be one of {}", ROLES.join(", ")))),
+    };
+    if let Some(value) = message.get("content") {
+        content(reader, value, &at.field("content"), by, BLOCKS)?;
     }
-    Ok(())
+    for name in ["name", "tool_call_id"] {
+        if let Some(value) = message.get(name) {
+            reader.free(value, &at.field(name), by, Kind::Detail);
+        }
+    }
+    reader.read_fields(message, at, MESSAGE)
 }
 
 /// What is said in a message: a string, nothing, or parts.
@@ -211,7 +212,7 @@ impl Answers for OpenAiChat {
         let choices = told.choices().map(|(index, choice)| {
             let reason = choice.reason().as_str();
             let mut value =
-                json!({"index": index, "message": message(choice), "logprobs": null, "finish_reason": reason});
+                json!({"index": index, "message": spoken(choice), "logprobs": null, "finish_reason": reason});
             if let Some(results) = &choice.refused {
                 set(&mut value, "content_filter_results", results.clone());
             }
@@ -224,7 +225,7 @@ impl Answers for OpenAiChat {
 }
 
 /// An answer as a message.
-fn message(choice: &Choice) -> Value {
+fn spoken(choice: &Choice) -> Value {
     let text = |text: &String| if text.is_empty() { Value::Null } else { json!(text) };
     let mut message = json!({"role": "assistant", "content": text(&choice.content)});
     for (name, said) in [("reasoning_content", &choice.reasoning), ("refusal", &choice.refusal)] {

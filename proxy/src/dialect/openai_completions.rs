@@ -73,6 +73,7 @@ impl Dialect for OpenAiCompletions {
         }
         reader.fields(&mut fields, &top, TOP)?;
         let include_usage = usage_wanted(&mut reader, &fields)?;
+        reader.together();
         reader.check_count()?;
         if stream {
             fields.insert("stream_options".to_owned(), json!({ "include_usage": true }));

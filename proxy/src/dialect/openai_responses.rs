@@ -104,6 +104,7 @@ impl Dialect for OpenAiResponses {
         }
         input(&mut reader, &fields)?;
         reader.fields(&mut fields, &top, TOP)?;
+        reader.together();
         reader.check_count()?;
         let (body, parts) = (Value::Object(fields), reader.parts);
         let request = Request { model, stream, include_usage: true, choices: 1, body, parts };
@@ -121,7 +122,8 @@ fn input(reader: &mut Reader<'_>, fields: &Map<String, Value>) -> Result<(), Rea
         }
         Some(Value::Array(items)) if items.is_empty() => Err(at.problem("must not be empty")),
         Some(Value::Array(items)) => {
-            items.iter().enumerate().try_for_each(|(index, value)| item(reader, value, &at.item(index)))
+            let is_asking = |item: &Value| item.get("role").is_some_and(|role| role == "user");
+            reader.messages(items, is_asking, item, &at)
         }
         Some(_) => Err(at.problem("must be a string or an array of items")),
     }

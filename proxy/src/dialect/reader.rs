@@ -4,7 +4,7 @@
 //! is the user's text. Keys that a case-insensitive server would take for a known one are refused, settings are checked
 //! for their type, and every string that is left is a [`Part`], so that none can reach the model unread.
 
-use policies::{Provenance, Severity};
+use policies::{Provenance, Severity, Turn};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -112,11 +112,13 @@ pub(super) struct Reader<'a> {
     bounds: &'a Bounds,
     pub(super) parts: Vec<Part>,
     pub(super) notes: Vec<Note>,
+    /// Whether what is read now was said now or before.
+    pub(super) turn: Turn,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(bounds: &'a Bounds) -> Self {
-        Self { bounds, parts: Vec::new(), notes: Vec::new() }
+        Self { bounds, parts: Vec::new(), notes: Vec::new(), turn: Turn::Current }
     }
 
     /// The object that a body is.
@@ -208,7 +210,7 @@ impl<'a> Reader<'a> {
     pub(super) fn joined(&mut self, texts: &[String], at: &At, by: Provenance) {
         if texts.len() > 1 {
             let field = format!("{}[*]", at.field);
-            self.parts.push(Part::new(field, Vec::new(), by, Kind::Key, &texts.concat()));
+            self.push(Part::new(field, Vec::new(), by, Kind::Joined, &texts.concat()));
         }
     }
 
@@ -236,16 +238,66 @@ impl<'a> Reader<'a> {
 
     /// A string; if it is a detail and JSON, as a tool call's arguments are, then also what only shows when that is read.
     pub(super) fn text(&mut self, text: &str, at: &At, by: Provenance, kind: Kind) {
-        self.parts.push(Part::new(at.field.clone(), at.path.clone(), by, kind, text));
+        self.push(Part::new(at.field.clone(), at.path.clone(), by, kind, text));
         if kind == Kind::Detail && text.trim_start().starts_with(['{', '[', '"']) {
             for hidden in json::hidden(text) {
-                self.parts.push(Part::new(format!("{}{{}}", at.field), Vec::new(), by, Kind::Key, &hidden));
+                self.push(Part::new(format!("{}{{}}", at.field), Vec::new(), by, Kind::Key, &hidden));
             }
         }
     }
 
     fn key(&mut self, name: &str, field: &str, by: Provenance) {
-        self.parts.push(Part::new(format!("{field}{{}}"), Vec::new(), by, Kind::Key, name));
+        self.push(Part::new(format!("{field}{{}}"), Vec::new(), by, Kind::Key, name));
+    }
+
+    /// What a system turn says holds now, however long ago it was said.
+    fn push(&mut self, mut part: Part) {
+        part.turn = if part.provenance == Provenance::System { Turn::Current } else { self.turn };
+        self.parts.push(part);
+    }
+
+    /// Reads messages: those before the last one that `is_asking` were said before.
+    pub(super) fn messages(
+        &mut self,
+        messages: &[Value],
+        is_asking: impl Fn(&Value) -> bool,
+        mut read: impl FnMut(&mut Self, &Value, &At) -> Result<(), ReadError>,
+        at: &At,
+    ) -> Result<(), ReadError> {
+        let current = messages.iter().rposition(is_asking).unwrap_or(0);
+        for (index, message) in messages.iter().enumerate() {
+            self.turn = if index < current { Turn::Earlier } else { Turn::Current };
+            read(self, message, &at.item(index))?;
+        }
+        self.turn = Turn::Current;
+        Ok(())
+    }
+
+    /// What the user said last is also read together, so that a text is no less whole for being said in pieces: word by
+    /// word, and letter by letter. So is what the user and the operator said.
+    pub(super) fn together(&mut self) {
+        for by in [Provenance::User, Provenance::System] {
+            let mut said = Vec::new();
+            let (mut length, mut by_operator) = (0, false);
+            for part in self.parts.iter().rev() {
+                let asks = part.provenance == Provenance::User || part.provenance == by;
+                if asks && part.kind == Kind::Turn && !part.text().is_empty() {
+                    length += part.text().len();
+                    if length > TOGETHER {
+                        break;
+                    }
+                    by_operator |= part.provenance == Provenance::System;
+                    said.push(part.text().to_owned());
+                }
+            }
+            said.reverse();
+            if said.len() < 2 || by_operator != (by == Provenance::System) {
+                continue;
+            }
+            for (between, field) in [(" ", "[words]"), ("", "[letters]")] {
+                self.parts.push(Part::new(field.to_owned(), Vec::new(), by, Kind::Joined, &said.join(between)));
+            }
+        }
     }
 
     pub(super) fn unknown(&mut self, name: &str, value: &Value, at: &At) -> Result<(), ReadError> {
@@ -259,7 +311,7 @@ impl<'a> Reader<'a> {
             provenance: Provenance::User,
             message: "a field this format does not have is read as the user's text",
         });
-        self.parts.push(Part::new(at.field.clone(), Vec::new(), Provenance::User, Kind::Key, name));
+        self.push(Part::new(at.field.clone(), Vec::new(), Provenance::User, Kind::Key, name));
         self.free(value, at, Provenance::User, Kind::Turn);
         Ok(())
     }
@@ -290,6 +342,9 @@ impl<'a> Reader<'a> {
         Err(At::default().problem(&format!("holds more than {most} texts")))
     }
 }
+
+/// So much of what was said last is also read together, in bytes.
+const TOGETHER: usize = 1024;
 
 /// So many numbers in a row may be token ids or an embedding.
 const TOKENS: usize = 8;

@@ -263,6 +263,12 @@ fn requests_keep_their_meaning_in_other_words() {
     let there = chat("/v1/messages", &claude);
     assert_eq!((&there["messages"], &there["tools"], &there["stop"]), (&expected, &json!([tool]), &json!(["e"])));
     assert_eq!(chat_wire(Family::Anthropic).of_chat(&openai).unwrap(), claude);
+    let mut held = claude;
+    super::set(&mut held, "output_config", json!({"format": {"type": "json_schema", "schema": {"type": "object"}}}));
+    let held_chat = chat("/v1/messages", &held);
+    assert_eq!(chat_wire(Family::Anthropic).of_chat(&held_chat).unwrap()["output_config"], held["output_config"]);
+    let held = &held_chat["response_format"];
+    assert_eq!((&held["type"], &held["json_schema"]["schema"]), (&json!("json_schema"), &json!({"type": "object"})));
 
     let ollama = json!({"model": "m", "stream": false, "options": {"temperature": 0.5, "stop": ["e"], "num_predict": 9}, "tools": [tool], "messages": [
         {"role": "system", "content": "s"}, {"role": "user", "content": "u"},

@@ -31,10 +31,10 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    /// The strictest action over all parts; a key that would have to be redacted cannot be, and is a block.
+    /// The strictest action over all parts; what would have to be redacted and cannot be is a block.
     pub(super) fn action(&self) -> Action {
         let strict = |judged: &Judged| match judged.decision.action {
-            Action::Redact if judged.kind == Kind::Key => Action::Block,
+            Action::Redact if !judged.can_be_redacted() => Action::Block,
             action => action,
         };
         self.parts.iter().map(strict).max().unwrap_or(Action::Allow)
@@ -58,10 +58,11 @@ impl Enforcer {
         }
         found.sort_by_key(|located| std::cmp::Reverse(located.finding.severity));
         found.truncate(MOST);
+        drop_seen_apart(segment, &mut found);
         let parts = segment.parts.iter().enumerate().map(|(index, part)| {
             let of_part = |located: &&Located| located.part == index;
             let findings: Vec<Finding> = found.iter().filter(of_part).map(|located| located.finding.clone()).collect();
-            let decision = self.policies.decide(&situation(chat, segment, part.provenance), &findings);
+            let decision = self.policies.decide(&situation(chat, segment, part), &findings);
             let private = findings.iter().filter(|finding| is_private(&finding.id));
             let private = private.map(|finding| (finding.span.clone(), format!("[{}]", finding.id))).collect();
             Judged { decision, private, kind: part.kind }
@@ -84,6 +85,30 @@ impl Enforcer {
         });
         (detector.name(), since.elapsed(), found)
     }
+}
+
+/// Leaves of what was found in joined texts only what was not found as often in the texts themselves.
+fn drop_seen_apart(segment: &Segment, found: &mut Vec<Located>) {
+    let is_joined = |located: &Located| segment.parts.get(located.part).is_some_and(|part| part.kind == Kind::Joined);
+    if !found.iter().any(is_joined) {
+        return;
+    }
+    let mut apart: BTreeMap<String, usize> = BTreeMap::new();
+    for located in found.iter().filter(|located| !is_joined(located)) {
+        *apart.entry(located.finding.id.to_string()).or_default() += 1;
+    }
+    let mut joined: BTreeMap<(usize, String), usize> = BTreeMap::new();
+    found.retain(|located| {
+        let id = located.finding.id.to_string();
+        // A failure counts whatever it was that could not be judged.
+        if !is_joined(located) || id.starts_with("detector.") {
+            return true;
+        }
+        let seen = apart.get(&id).copied().unwrap_or_default();
+        let count = joined.entry((located.part, id)).or_default();
+        *count += 1;
+        *count > seen
+    });
 }
 
 /// A failure, reported for every part, so that it counts whatever a rule asks about a part.

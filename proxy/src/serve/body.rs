@@ -49,6 +49,9 @@ pub(super) async fn read(service: &Service, body: Incoming) -> Result<Bytes, Pro
     let wait = Duration::from_millis(service.limits.body_ms);
     match tokio::time::timeout(wait, Limited::new(body, service.limits.body_bytes).collect()).await {
         Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body took too long")),
+        Ok(Ok(body)) if body.trailers().is_some() => {
+            Err(Problem::new(StatusCode::BAD_REQUEST, "trailers", "there must be no fields after the body"))
+        }
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"))

@@ -39,8 +39,7 @@ pub async fn probe(root: &str, dialect: UpstreamDialect) -> Option<Found> {
     match dialect {
         UpstreamDialect::Auto => {
             let ask = asked(root, Family::OpenAi);
-            let (native, tags, listed) =
-                tokio::join!(ask.about("/api/version", None), list(Family::Ollama), ask.about("/v1/models", None));
+            let (native, listed) = tokio::join!(ask.about("/api/version", None), ask.about("/v1/models", None));
             let ollama = native.is_ok_and(|answer| answer.get("version").is_some_and(Value::is_string));
             let (mut families, mut models) = (Vec::new(), None);
             if let Some(data) = listed.ok().and_then(|list| list.get("data")?.as_array().cloned()) {
@@ -52,7 +51,9 @@ pub async fn probe(root: &str, dialect: UpstreamDialect) -> Option<Found> {
             }
             if ollama {
                 families.push(Family::Ollama);
-                models = models.or(tags);
+                if models.is_none() {
+                    models = list(Family::Ollama).await;
+                }
             }
             (!families.is_empty()).then(|| Found { families, models: models.unwrap_or_default() })
         }

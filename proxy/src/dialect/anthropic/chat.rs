@@ -71,6 +71,11 @@ pub(super) fn to_chat(body: &Value) -> Result<Value, UpstreamError> {
     }
     put(&mut chat, "stop", body.get("stop_sequences"));
     put(&mut chat, "user", body.get("metadata").and_then(|metadata| metadata.get("user_id")));
+    let format = body.get("output_config").and_then(|config| config.get("format"));
+    if let Some(schema) = format.filter(|format| word(format, "type") == "json_schema").and_then(|f| f.get("schema")) {
+        let format = json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}});
+        put(&mut chat, "response_format", Some(&format));
+    }
     let tools = list(body, "tools").map(tool_to_chat).collect::<Result<Vec<_>, _>>()?;
     if !tools.is_empty() {
         chat.insert("tools".to_owned(), Value::Array(tools));
@@ -105,8 +110,10 @@ pub(super) fn of_chat(chat: &Value) -> Result<Value, UpstreamError> {
     if chat.get("n").and_then(Value::as_u64).is_some_and(|count| count > 1) {
         return Err(unfit("this upstream gives one answer at a time; leave out `n`"));
     }
-    if chat.get("response_format").is_some_and(|format| !matches!(word(format, "type"), "" | "text")) {
-        return Err(unfit("this upstream cannot be held to a `response_format`"));
+    let format = chat.get("response_format");
+    let schema = format.and_then(|format| format.get("json_schema")?.get("schema"));
+    if schema.is_none() && format.is_some_and(|format| !matches!(word(format, "type"), "" | "text")) {
+        return Err(unfit("this upstream can be held to a `json_schema` only"));
     }
     let mut system = Vec::new();
     let mut messages: Vec<(&str, Vec<Value>)> = Vec::new();
@@ -152,6 +159,8 @@ pub(super) fn of_chat(chat: &Value) -> Result<Value, UpstreamError> {
     for name in ["stream", "temperature", "top_p", "top_k"] {
         put(&mut asked, name, chat.get(name));
     }
+    let held = schema.map(|schema| json!({"format": {"type": "json_schema", "schema": schema}}));
+    put(&mut asked, "output_config", held.as_ref());
     match chat.get("stop") {
         Some(stop @ Value::String(_)) => put(&mut asked, "stop_sequences", Some(&json!([stop]))),
         stop => put(&mut asked, "stop_sequences", stop),
