@@ -4,7 +4,7 @@
 //! `BYPASS_DIALECTS` the formats it speaks. `BYPASS_ONLY` runs the cases whose names begin so. See `tests/bypass/README.md`.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     env,
     net::{SocketAddr, TcpListener},
     process::{Command, Stdio},
@@ -44,6 +44,8 @@ fn nothing_gets_past_and_nothing_good_is_held_back() {
     let (generator, (canary, fetched)) = (Generator::start(&listen), canary());
     let plan = Plan::read(&format!("http://{canary}/picture.png"), only.as_deref());
     let mut cases = plan.cases();
+    let names: BTreeSet<&String> = cases.iter().map(|case| &case.id).collect();
+    assert_eq!(names.len(), cases.len(), "two cases have one name");
     let prefix = env::var("BYPASS_ONLY").unwrap_or_default();
     cases.retain(|case| case.id.starts_with(&prefix) && (other.is_none() || case.others));
     // Those that take long come first, and the others beside them.

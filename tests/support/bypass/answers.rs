@@ -44,6 +44,10 @@ pub fn cases(plan: &Plan, class: char, set: &Value, cases: &mut Vec<Case>) {
 /// Whether a set is about a route: `first` of them all, a few that show `code`, or every one.
 fn wanted(set: &Value, number: usize, route: &Value) -> bool {
     let client = word(route, "client");
+    // A house of the set's own has the first kind of upstream.
+    if set["house"].is_string() && route["house"] != "openai" {
+        return false;
+    }
     match word(set, "routes") {
         "first" => number == 0,
         "code" => route["translated"] != true && matches!(client, "openai-chat" | "anthropic-messages" | "ollama-chat"),
@@ -100,6 +104,10 @@ impl Variant<'_> {
             return None;
         }
         if !self.stream && self.framing == "error-in-stream" {
+            return None;
+        }
+        // Half a megabyte in small packets would be a test of the machine.
+        if self.framing == "huge-line" && self.tcp != 0 {
             return None;
         }
         let beside = self.is_beside();

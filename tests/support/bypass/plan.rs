@@ -122,7 +122,8 @@ impl Plan {
         for (name, value) in fields(&dialect["request"]).chain(fields(&fill_all(set, words))) {
             body[name.as_str()] = value.clone();
         }
-        if let Some(stream) = stream.filter(|_| list(dialect, "streams").len() > 1) {
+        let has_mode = list(dialect, "streams").len() > 1 && set["stream"].is_null();
+        if let Some(stream) = stream.filter(|_| has_mode) {
             body["stream"] = json!(stream);
         }
         body

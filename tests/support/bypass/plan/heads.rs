@@ -71,7 +71,7 @@ impl Plan {
 
     pub(super) fn paths(&self, class: char, set: &Value, cases: &mut Vec<Case>) {
         let payload = word(set, "payload");
-        let statuses: Vec<u64> = [400, 404, 405, 501].into();
+        let statuses: Vec<u64> = list(set, "expect").iter().filter_map(Value::as_u64).collect();
         for dialect in self.dialects_of(set) {
             let methods = word(set, "kind") == "method";
             if !methods && word(dialect, "dialect") != "openai-chat" && word(dialect, "dialect") != "ollama-chat" {
