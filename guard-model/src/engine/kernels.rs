@@ -58,6 +58,8 @@ pub(crate) struct Strip<'a> {
     pub(crate) least: Option<&'a [Columns]>,
     /// Which value stands for zero.
     pub(crate) zero: u8,
+    /// The weights, as they are, of the inputs that [`Activations`] keep apart.
+    pub(crate) apart: &'a [Columns],
 }
 
 /// Where a product goes.
@@ -75,6 +77,7 @@ pub(crate) fn product(level: Level, input: &Activations, strip: &Strip<'_>, bias
     let groups = input.groups();
     assert!(strip.values.len() == groups * LINES && strip.scales.len() == groups, "the strip has other groups");
     assert!(strip.least.is_none_or(|least| least.len() == groups), "the strip has other groups");
+    assert!(input.apart().len() == input.rows() * strip.apart.len(), "other columns are kept apart");
     assert!(output.column + STRIP <= output.stride, "the columns do not fit the output");
     assert!(output.values.len() >= input.rows() * output.stride, "the rows do not fit the output");
     match level.0 {
@@ -220,6 +223,15 @@ mod avx512 {
             let zero = -i32::from(strip.zero);
             let start = [_mm512_load_ps(bias.0.as_ptr()), _mm512_load_ps(bias.0.as_ptr().add(16))];
             let mut total: [[__m512; 2]; ROWS] = [start; ROWS];
+            let apart = input.apart().as_ptr().add(row * strip.apart.len());
+            for (at, weights) in strip.apart.iter().enumerate() {
+                let weights = [_mm512_load_ps(weights.0.as_ptr()), _mm512_load_ps(weights.0.as_ptr().add(16))];
+                for (r, total) in total.iter_mut().enumerate() {
+                    let value = _mm512_set1_ps(*apart.add(r * strip.apart.len() + at));
+                    total[0] = _mm512_fmadd_ps(weights[0], value, total[0]);
+                    total[1] = _mm512_fmadd_ps(weights[1], value, total[1]);
+                }
+            }
             for group in 0..groups {
                 let mut sum: [[__m512i; 2]; ROWS] = [[_mm512_set1_epi32(0); 2]; ROWS];
                 for (r, sum) in sum.iter_mut().enumerate() {
@@ -418,6 +430,14 @@ mod avx2 {
             let ones = _mm256_set1_epi16(1);
             let top = _mm256_set1_epi8(i8::MIN);
             let mut total: [__m256; ROWS] = [_mm256_loadu_ps(bias.0.as_ptr().add(8 * eighth)); ROWS];
+            let apart = input.apart().as_ptr().add(row * strip.apart.len());
+            for (at, weights) in strip.apart.iter().enumerate() {
+                let weights = _mm256_loadu_ps(weights.0.as_ptr().add(8 * eighth));
+                for (r, total) in total.iter_mut().enumerate() {
+                    let value = _mm256_set1_ps(*apart.add(r * strip.apart.len() + at));
+                    *total = _mm256_fmadd_ps(weights, value, *total);
+                }
+            }
             for group in 0..groups {
                 let mut sum: [__m256i; ROWS] = [_mm256_set1_epi32(0); ROWS];
                 for (r, sum) in sum.iter_mut().enumerate() {

@@ -2,7 +2,7 @@
 
 use super::activations::Activations;
 use super::kernels::{self, LINES, Level, Output, Strip};
-use super::{Columns, GROUP, Line, STRIP};
+use super::{Columns, GROUP, Line, STRIP, half};
 use crate::GuardError;
 
 /// The weights of `y = W x + b`, in strips of 32 outputs.
@@ -15,6 +15,8 @@ pub(crate) struct Matrix {
     /// Half-precision scales.
     scales: Vec<[u16; STRIP]>,
     bias: Vec<Columns>,
+    /// For each strip the weights, as they are, of the inputs that are kept apart.
+    apart: Vec<Columns>,
 }
 
 /// What a product needs besides its inputs; used again by the next one.
@@ -28,9 +30,11 @@ impl Matrix {
     /// Reads rows of `Q4_0` blocks, one row for each output: a half-precision scale, then 16 bytes that hold the values
     /// 0 to 15 in their low and 16 to 31 in their high halves, zero being 8.
     ///
+    /// Inputs must keep the columns `apart`, see [`Activations::quantize`].
+    ///
     /// # Errors
     /// [`GuardError::Weights`] when the sizes do not fit together or a scale is not a number.
-    pub(crate) fn from_q4_0(rows: &[&[u8]], inputs: usize, bias: &[f32]) -> Result<Self, GuardError> {
+    pub(crate) fn from_q4_0(rows: &[&[u8]], inputs: usize, bias: &[f32], apart: &[usize]) -> Result<Self, GuardError> {
         let wrong = |reason: &str| GuardError::Weights(format!("a matrix of {inputs} inputs: {reason}"));
         let (outputs, groups) = (rows.len(), inputs / GROUP);
         let fits = inputs.is_multiple_of(GROUP) && outputs.is_multiple_of(STRIP) && bias.len() == outputs;
@@ -41,6 +45,7 @@ impl Matrix {
         if bias.iter().any(|bias| !bias.is_finite()) {
             return Err(wrong("a bias is not a number"));
         }
+        let mut kept = Vec::with_capacity(outputs / STRIP * apart.len());
         let mut nibbles = Vec::with_capacity(outputs / STRIP * groups * LINES / 2);
         let mut scales = Vec::with_capacity(outputs / STRIP * groups);
         for strip in rows.as_chunks::<STRIP>().0 {
@@ -53,9 +58,10 @@ impl Matrix {
                 scales.push(own);
                 nibbles.extend(lines(&blocks));
             }
+            kept.extend(apart.iter().map(|at| Columns(strip.map(|row| weight(row, *at)))));
         }
         let bias = bias.as_chunks::<STRIP>().0.iter().map(|bias| Columns(*bias)).collect();
-        Ok(Self { outputs, groups, zero: 8, nibbles, scales, bias })
+        Ok(Self { outputs, groups, zero: 8, nibbles, scales, bias, apart: kept })
     }
 
     /// Length of an output row.
@@ -75,10 +81,17 @@ impl Matrix {
         workspace.values.resize(self.groups * LINES, Line([0; 64]));
         workspace.scales.resize(self.groups, Columns([0.0; STRIP]));
         let strips = self.nibbles.chunks_exact(self.groups * LINES / 2).zip(self.scales.chunks_exact(self.groups));
+        let apart = self.apart.len() / self.bias.len().max(1);
         for (at, ((nibbles, scales), bias)) in strips.zip(&self.bias).enumerate() {
             kernels::unpack_nibbles(level, nibbles, &mut workspace.values);
             kernels::unpack_halves(level, scales, &mut workspace.scales);
-            let strip = Strip { values: &workspace.values, scales: &workspace.scales, least: None, zero: self.zero };
+            let strip = Strip {
+                values: &workspace.values,
+                scales: &workspace.scales,
+                least: None,
+                zero: self.zero,
+                apart: self.apart.get(at * apart..(at + 1) * apart).unwrap_or_default(),
+            };
             let mut output = Output { values: output, stride: self.outputs, column: at * STRIP, add };
             kernels::product(level, input, &strip, bias, &mut output);
         }
@@ -87,6 +100,14 @@ impl Matrix {
 
 /// Bytes of a block of 32 weights.
 const Q4_0: usize = 18;
+
+/// One weight of a row.
+fn weight(row: &[u8], at: usize) -> f32 {
+    let Some([low, high, values @ ..]) = row.as_chunks::<Q4_0>().0.get(at / GROUP) else { return 0.0 };
+    let byte = values.get(at % 16).copied().unwrap_or_default();
+    let value = if at % GROUP < 16 { byte & 15 } else { byte >> 4 };
+    half(u16::from_le_bytes([*low, *high])) * (f32::from(value) - 8.0)
+}
 
 /// The values of a group of 32 columns in the order of [`Matrix::nibbles`].
 fn lines(blocks: &[[u8; Q4_0]; STRIP]) -> [Line; LINES / 2] {

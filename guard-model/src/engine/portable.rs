@@ -15,8 +15,11 @@ pub(super) fn product(input: &Activations, strip: &Strip<'_>, bias: &Columns, ou
     let groups = input.groups();
     let outputs = output.values.chunks_exact_mut(output.stride);
     let rows = input.values().chunks_exact(groups * GROUP).zip(input.scales().chunks_exact(groups)).zip(outputs);
-    for ((values, scales), to) in rows {
+    for (row, ((values, scales), to)) in rows.enumerate() {
         let mut total = bias.0;
+        for (weights, value) in strip.apart.iter().zip(input.apart().iter().skip(row * strip.apart.len())) {
+            total.iter_mut().zip(weights.0).for_each(|(total, weight)| *total += weight * value);
+        }
         let lines = strip.values.chunks_exact(LINES).zip(strip.scales).enumerate();
         for ((values, own), (at, (lines, scale))) in values.as_chunks::<GROUP>().0.iter().zip(scales).zip(lines) {
             let mut sum = [0_i32; STRIP];
