@@ -2,7 +2,7 @@
 
 use super::WeightsFile;
 use crate::GuardError;
-use crate::engine::{Activations, Attention, GROUP, Level, Matrix, Workspace, gelu, layer_norm};
+use crate::engine::{Activations, Attention, Kind, Level, Matrix, Workspace, gelu, layer_norm};
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -142,8 +142,8 @@ fn matrix(
         blocks.extend_from_slice(file.q4_0(&format!("{name}.weight"), outputs, inputs)?);
         bias.extend(file.floats(&format!("{name}.bias"))?);
     }
-    let rows: Vec<&[u8]> = blocks.chunks_exact(inputs / GROUP * 18).collect();
-    Matrix::from_q4_0(&rows, inputs, &bias, apart)
+    let wrong = |reason| GuardError::Weights(format!("matrix `{}`: {reason}", names.join("`, `")));
+    Matrix::pack(Kind::Q4Zero, &blocks, inputs, Some(&bias), apart).map_err(wrong)
 }
 
 /// What is added to a variance before its root is taken.

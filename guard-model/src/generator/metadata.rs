@@ -10,13 +10,15 @@ pub(super) struct Shape {
     pub(super) layers: usize,
     /// Tokens the model was made for.
     pub(super) context_length: usize,
+    /// Values of a hidden state.
+    pub(super) width: usize,
     pub(super) heads: usize,
     /// Heads of keys and values; a divisor of `heads`.
     pub(super) key_heads: usize,
     pub(super) head_width: usize,
     pub(super) rope_width: usize,
     pub(super) rope_base: f32,
-    pub(super) norm_epsilon: f64,
+    pub(super) norm_epsilon: f32,
 }
 
 impl Metadata<'_> {
@@ -48,15 +50,15 @@ impl Metadata<'_> {
         Ok(Shape {
             layers: self.required("llama.block_count")?,
             context_length: self.required("llama.context_length")?,
+            width,
             heads,
             key_heads,
             head_width,
             rope_width,
             rope_base: self.real("llama.rope.freq_base").unwrap_or(10_000.0),
-            norm_epsilon: f64::from(
-                self.real("llama.attention.layer_norm_rms_epsilon")
-                    .ok_or("`llama.attention.layer_norm_rms_epsilon` is missing from the file")?,
-            ),
+            norm_epsilon: self
+                .real("llama.attention.layer_norm_rms_epsilon")
+                .ok_or("`llama.attention.layer_norm_rms_epsilon` is missing from the file")?,
         })
     }
 
