@@ -1,7 +1,6 @@
 //! Small random models of several shapes and types, against candle's own Llama on the same weights as 32-bit numbers.
 
 use super::*;
-use crate::generator::metadata::Metadata;
 use candle_core::Tensor;
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_transformers::models::quantized_llama::ModelWeights;

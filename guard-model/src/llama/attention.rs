@@ -1,7 +1,6 @@
 //! Attention of new tokens to themselves and to all before them.
 
-use super::cache::Cache;
-use super::metadata::Shape;
+use super::{Cache, Shape};
 use crate::engine::{GROUP, Level, small_product, softmax};
 use rayon::prelude::{IndexedParallelIterator as _, ParallelIterator as _, ParallelSlice as _, ParallelSliceMut as _};
 use std::cell::RefCell;

@@ -3,21 +3,30 @@
 //! candle-transformers' `quantized_llama` is the reference; tests compare the two on real weights and on small random
 //! models. This one differs where that one cannot serve requests: the cache belongs to the call and can be forked, so
 //! that one set of weights answers many; the file's own context length and long-context frequencies (`rope_freqs`,
-//! Llama 3.1 and later) are used; weights stay in the form the file has, repacked once.
+//! Llama 3.1 and later) are used; weights stay in the form the file has, repacked once. The file is read one tensor at a
+//! time, so that loading takes little more memory than the weights.
 
-use super::attention::attend;
-use super::cache::Cache;
-use super::metadata::Shape;
+mod attention;
+mod cache;
+mod metadata;
+
+pub use cache::Cache;
+pub(crate) use metadata::{Metadata, Shape};
+
+use crate::GuardError;
 use crate::engine::{Kind, Level, Linear, Matrix, rms_norm, swiglu};
+use attention::attend;
 use candle_core::quantized::gguf_file::Content;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Error, Result};
-use std::io::{Read, Seek};
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// The weights of a model. They never change once read, and any number of threads may use them.
-pub(super) struct Llama {
+pub struct Llama {
     embeddings: Linear,
     layers: Vec<Layer>,
     norm: Vec<f32>,
@@ -56,8 +65,20 @@ struct Scratch {
 }
 
 impl Llama {
+    /// Reads the model in the GGUF file at `path`.
+    ///
+    /// # Errors
+    /// [`GuardError::Weights`] when the file cannot be read, is no GGUF file, or holds a model that does not run here.
+    pub fn open(path: &Path) -> std::result::Result<Self, GuardError> {
+        let wrong = |reason: String| GuardError::Weights(format!("`{}`: {reason}", path.display()));
+        let mut file = BufReader::new(File::open(path).map_err(|error| wrong(error.to_string()))?);
+        let content = Content::read(&mut file).map_err(|error| wrong(error.to_string()))?;
+        let shape = Metadata(&content).shape().map_err(wrong)?;
+        Self::read(&content, shape, &mut file).map_err(|error| wrong(error.to_string()))
+    }
+
     /// Reads the weights named by `content` from `file`, one tensor at a time.
-    pub(super) fn read<R: Read + Seek>(content: &Content, shape: Shape, file: &mut R) -> Result<Llama> {
+    pub(crate) fn read<R: Read + Seek>(content: &Content, shape: Shape, file: &mut R) -> Result<Llama> {
         let mut reader = Reader { content, file };
         let (width, inner) = (shape.heads * shape.head_width, reader.rows("blk.0.ffn_up.weight")?);
         let keys = shape.key_heads * shape.head_width;
@@ -96,16 +117,20 @@ impl Llama {
     }
 
     /// An empty cache for one call.
-    pub(super) fn cache(&self) -> Cache {
+    pub fn cache(&self) -> Cache {
         Cache::new(self.layers.len(), self.shape.key_heads, self.shape.head_width)
     }
 
-    /// Feeds `tokens` behind what `cache` holds; the logits of the token that would follow the last of them.
-    pub(super) fn forward(&self, tokens: &[u32], cache: &mut Cache) -> Result<Vec<f32>> {
+    /// Feeds `tokens` behind what `cache` holds; the logits of the token that would follow the last of them. A cache
+    /// belongs to the model that made it.
+    ///
+    /// # Errors
+    /// [`GuardError::Failed`] when there are no tokens, or one that is not in the vocabulary; the cache is as before.
+    pub fn forward(&self, tokens: &[u32], cache: &mut Cache) -> std::result::Result<Vec<f32>, GuardError> {
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         let logits = self.pass(tokens, cache, &mut scratch);
         self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
-        logits
+        Ok(logits?)
     }
 
     fn pass(&self, tokens: &[u32], cache: &mut Cache, scratch: &mut Scratch) -> Result<Vec<f32>> {

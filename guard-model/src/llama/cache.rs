@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// What one conversation's tokens left behind in every layer. A clone is a fork: both share all blocks, and whoever
 /// writes to one that is shared copies it first.
 #[derive(Clone)]
-pub(super) struct Cache {
+pub struct Cache {
     layers: Vec<Vec<Arc<Block>>>,
     length: usize,
     heads: usize,
@@ -28,7 +28,7 @@ impl Cache {
     }
 
     /// Tokens that all layers have read.
-    pub(super) fn length(&self) -> usize {
+    pub fn length(&self) -> usize {
         self.length
     }
 
