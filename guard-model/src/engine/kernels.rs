@@ -40,6 +40,17 @@ impl Level {
         vec![Self(Instructions::Portable)]
     }
 
+    /// Whether [`product`] reads four-bit values two in a byte, which for few rows is quicker than unpacking them.
+    pub(crate) fn reads_packed(self, rows: usize) -> bool {
+        match self.0 {
+            Instructions::Portable => false,
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => false,
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => rows <= 3,
+        }
+    }
+
     /// The fastest level of this machine.
     pub fn best() -> Self {
         Self::available().last().copied().unwrap_or(Self(Instructions::Portable))
@@ -52,6 +63,8 @@ pub(crate) struct Strip<'a> {
     /// For each group of 32 rows 16 lines: of every column four values that follow each other, first the columns 0 to
     /// 15, then 16 to 31. A weight is `scale * (value - zero) + least`.
     pub(crate) values: &'a [Line],
+    /// Whether there are only half as many lines, as [`unpack_nibbles`] takes them; see [`Level::reads_packed`].
+    pub(crate) packed: bool,
     /// A scale for each group and column, or two when every half group has its own.
     pub(crate) scales: &'a [Columns],
     /// Whether every half group has a scale of its own.
@@ -77,8 +90,11 @@ pub(crate) struct Output<'a> {
 /// The product of all rows of `input` with the columns of a strip, plus `bias`.
 pub(crate) fn product(level: Level, input: &Activations, strip: &Strip<'_>, bias: &Columns, output: &mut Output<'_>) {
     let groups = input.groups();
+    let lines = if strip.packed { LINES / 2 } else { LINES };
+    assert!(!strip.packed || level.reads_packed(input.rows()), "these kernels read unpacked values");
+    assert!(!(strip.packed && strip.fine), "packed values have one scale for each group");
     assert!(
-        strip.values.len() == groups * LINES && strip.scales.len() == groups * (1 + usize::from(strip.fine)),
+        strip.values.len() == groups * lines && strip.scales.len() == groups * (1 + usize::from(strip.fine)),
         "the strip has other groups"
     );
     assert!(strip.least.is_none_or(|least| least.len() == groups), "the strip has other groups");
@@ -189,10 +205,10 @@ for_each_level! {
 mod avx512 {
     use super::{Activations, Columns, LINES, Output, Strip};
     use std::arch::x86_64::{
-        __m512, __m512i, _mm_storeu_si128, _mm512_abs_ps, _mm512_add_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
-        _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_ps, _mm512_load_si512, _mm512_loadu_ps,
-        _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_add_epi32, _mm512_reduce_max_ps, _mm512_set1_epi32, _mm512_set1_ps,
-        _mm512_storeu_ps,
+        __m512, __m512i, _mm_storeu_si128, _mm512_abs_ps, _mm512_add_ps, _mm512_and_si512, _mm512_cvtepi32_epi8,
+        _mm512_cvtepi32_ps, _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_ps,
+        _mm512_load_si512, _mm512_loadu_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_add_epi32,
+        _mm512_reduce_max_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_srli_epi16, _mm512_storeu_ps,
     };
 
     /// # Safety
@@ -201,11 +217,27 @@ mod avx512 {
     pub(super) unsafe fn product(input: &Activations, strip: &Strip<'_>, bias: &Columns, output: &mut Output<'_>) {
         // SAFETY: as asked for by this function.
         unsafe {
-            if strip.fine {
+            if strip.packed {
+                few_rows(input, strip, bias, output);
+            } else if strip.fine {
                 rows::<2>(input, strip, bias, output);
             } else {
                 rows::<1>(input, strip, bias, output);
             }
+        }
+    }
+
+    /// At most three rows, from four-bit values with one scale for each group.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
+    unsafe fn few_rows(input: &Activations, strip: &Strip<'_>, bias: &Columns, output: &mut Output<'_>) {
+        // SAFETY: as many rows as there are.
+        unsafe {
+            match input.rows() {
+                0 => 0,
+                1 => tile::<1, 1, true>(input, 0, strip, bias, output),
+                2 => tile::<2, 1, true>(input, 0, strip, bias, output),
+                _ => tile::<3, 1, true>(input, 0, strip, bias, output),
+            };
         }
     }
 
@@ -222,12 +254,12 @@ mod avx512 {
             // SAFETY: at most as many rows as are left.
             row += unsafe {
                 match input.rows() - row {
-                    1 => tile::<1, PARTS>(input, row, strip, bias, output),
-                    2 => tile::<2, PARTS>(input, row, strip, bias, output),
-                    3 => tile::<3, PARTS>(input, row, strip, bias, output),
-                    4 => tile::<4, PARTS>(input, row, strip, bias, output),
-                    5 => tile::<5, PARTS>(input, row, strip, bias, output),
-                    _ => tile::<6, PARTS>(input, row, strip, bias, output),
+                    1 => tile::<1, PARTS, false>(input, row, strip, bias, output),
+                    2 => tile::<2, PARTS, false>(input, row, strip, bias, output),
+                    3 => tile::<3, PARTS, false>(input, row, strip, bias, output),
+                    4 => tile::<4, PARTS, false>(input, row, strip, bias, output),
+                    5 => tile::<5, PARTS, false>(input, row, strip, bias, output),
+                    _ => tile::<6, PARTS, false>(input, row, strip, bias, output),
                 }
             };
         }
@@ -235,7 +267,7 @@ mod avx512 {
 
     /// `ROWS` rows by 32 columns; the sums stay in registers from the first group to the last.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
-    unsafe fn tile<const ROWS: usize, const PARTS: usize>(
+    unsafe fn tile<const ROWS: usize, const PARTS: usize, const PACKED: bool>(
         input: &Activations,
         row: usize,
         strip: &Strip<'_>,
@@ -250,6 +282,7 @@ mod avx512 {
             let scales = input.scales().as_ptr().add(row * groups);
             let sums = input.sums().as_ptr().add(row * groups * 2);
             let zero = -i32::from(strip.zero);
+            let low = _mm512_set1_epi8(15);
             let start = [_mm512_load_ps(bias.0.as_ptr()), _mm512_load_ps(bias.0.as_ptr().add(16))];
             let mut total: [[__m512; 2]; ROWS] = [start; ROWS];
             let apart = input.apart().as_ptr().add(row * strip.apart.len());
@@ -269,10 +302,20 @@ mod avx512 {
                         let all = if PARTS == 1 { *at + *at.add(1) } else { *at.add(part) };
                         *sum = [_mm512_set1_epi32(zero * all); 2];
                     }
-                    let lines = strip.values.as_ptr().add(group * LINES).cast::<i32>();
+                    let lines = if PACKED { LINES / 2 } else { LINES };
+                    let lines = strip.values.as_ptr().add(group * lines).cast::<i32>();
                     for step in part * 8 / PARTS..(part + 1) * 8 / PARTS {
-                        let left = _mm512_load_si512(lines.add(step * 32).cast());
-                        let right = _mm512_load_si512(lines.add(step * 32 + 16).cast());
+                        let line = if PACKED { step % 4 } else { step };
+                        let mut left = _mm512_load_si512(lines.add(line * 32).cast());
+                        let mut right = _mm512_load_si512(lines.add(line * 32 + 16).cast());
+                        if PACKED {
+                            if step >= 4 {
+                                left = _mm512_srli_epi16::<4>(left);
+                                right = _mm512_srli_epi16::<4>(right);
+                            }
+                            left = _mm512_and_si512(left, low);
+                            right = _mm512_and_si512(right, low);
+                        }
                         for (r, sum) in sum.iter_mut().enumerate() {
                             let four = values.add((r * groups + group) * 32 + step * 4).cast::<i32>().read_unaligned();
                             let four = _mm512_set1_epi32(four);

@@ -141,7 +141,8 @@ impl Matrix {
         let lines = self.groups * matrix_lines(self.kind);
         for (strip, at) in strips.zip(0..) {
             let values = self.values.get(strip * lines..(strip + 1) * lines).unwrap_or_default();
-            let values = if self.kind.is_four_bit() {
+            let packed = self.kind.is_four_bit() && level.reads_packed(input.rows());
+            let values = if self.kind.is_four_bit() && !packed {
                 workspace.values.resize(self.groups * LINES, Line([0; 64]));
                 kernels::unpack_nibbles(level, values, &mut workspace.values);
                 &workspace.values
@@ -152,6 +153,7 @@ impl Matrix {
             self.least.unpack(level, strip, self.strips(), &mut workspace.least);
             let strip_view = Strip {
                 values,
+                packed,
                 scales: &workspace.scales,
                 fine: self.kind.is_fine(),
                 least: self.kind.has_least().then_some(workspace.least.as_slice()),

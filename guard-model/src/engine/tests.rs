@@ -53,6 +53,7 @@ proptest! {
         let apart = columns(seed ^ 6, kept);
         let strip = Strip {
             values: &values,
+            packed: false,
             scales: &scales,
             fine,
             least: least.then_some(&lowest),
@@ -224,6 +225,14 @@ fn every_type_is_read_as_candle_reads_it() {
             assert_eq!(input, before);
             let mut output = vec![0.0; 7 * packed.stride()];
             packed.multiply(level, &rounded, &mut output, false, &mut Workspace::default());
+            // One to three rows have a kernel of their own, which must not differ.
+            for rows in 1..4 {
+                let mut few = Activations::default();
+                few.quantize(level, &mut input[..rows * inputs], inputs, &apart);
+                let mut found = vec![0.0; rows * packed.stride()];
+                packed.multiply(level, &few, &mut found, false, &mut Workspace::default());
+                assert_close(&output[..found.len()], &found, 1e-5);
+            }
             for (input, output) in input.chunks_exact(inputs).zip(output.chunks_exact(packed.stride())) {
                 for (row, found) in output.iter().enumerate().take(outputs) {
                     let weights = &expected[row * inputs..][..inputs];
