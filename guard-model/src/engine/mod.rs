@@ -9,7 +9,9 @@
 
 mod activations;
 mod attention;
+mod blocks;
 mod kernels;
+mod linear;
 mod matrix;
 mod portable;
 
@@ -17,7 +19,9 @@ pub use kernels::Level;
 
 pub(crate) use activations::Activations;
 pub(crate) use attention::Attention;
-pub(crate) use kernels::{gelu, layer_norm};
+pub(crate) use blocks::Kind;
+pub(crate) use kernels::{gelu, layer_norm, rms_norm, small_product, softmax, swiglu};
+pub(crate) use linear::Linear;
 pub(crate) use matrix::{Matrix, Workspace};
 pub(crate) use portable::half;
 

@@ -3,34 +3,36 @@
 use candle_core::quantized::gguf_file::{Content, Value};
 
 /// The metadata of a file.
-pub(super) struct Metadata<'a>(pub(super) &'a Content);
+pub(crate) struct Metadata<'a>(pub(crate) &'a Content);
 
 /// The dimensions of a Llama-architecture model.
-pub(super) struct Shape {
-    pub(super) layers: usize,
+pub(crate) struct Shape {
+    pub(crate) layers: usize,
     /// Tokens the model was made for.
-    pub(super) context_length: usize,
-    pub(super) heads: usize,
+    pub(crate) context_length: usize,
+    /// Values of a hidden state.
+    pub(crate) width: usize,
+    pub(crate) heads: usize,
     /// Heads of keys and values; a divisor of `heads`.
-    pub(super) key_heads: usize,
-    pub(super) head_width: usize,
-    pub(super) rope_width: usize,
-    pub(super) rope_base: f32,
-    pub(super) norm_epsilon: f64,
+    pub(crate) key_heads: usize,
+    pub(crate) head_width: usize,
+    pub(crate) rope_width: usize,
+    pub(crate) rope_base: f32,
+    pub(crate) norm_epsilon: f32,
 }
 
 impl Metadata<'_> {
     /// The model's dimensions, or what is wrong with them in one sentence.
-    pub(super) fn shape(&self) -> Result<Shape, String> {
+    pub(crate) fn shape(&self) -> Result<Shape, String> {
         let architecture = self.text("general.architecture").unwrap_or_default();
         if architecture != "llama" {
-            return Err(format!("architecture `{architecture}` is not one the generator runs, `llama` is"));
+            return Err(format!("architecture `{architecture}` does not run here, `llama` does"));
         }
         if self.count("llama.expert_count").unwrap_or(0) > 1 {
-            return Err("mixtures of experts (`llama.expert_count`) are not among what the generator runs".to_owned());
+            return Err("mixtures of experts (`llama.expert_count`) do not run here".to_owned());
         }
         if let Some(scaling) = self.text("llama.rope.scaling.type").filter(|scaling| *scaling != "none") {
-            return Err(format!("`llama.rope.scaling.type` is `{scaling}`, which the generator does not run"));
+            return Err(format!("`llama.rope.scaling.type` is `{scaling}`, which does not run here"));
         }
         let heads = self.required("llama.attention.head_count")?;
         let key_heads = self.count("llama.attention.head_count_kv").unwrap_or(heads);
@@ -41,48 +43,46 @@ impl Metadata<'_> {
         let head_width = self.count("llama.attention.key_length").unwrap_or(width / heads);
         let rope_width = self.count("llama.rope.dimension_count").unwrap_or(head_width);
         if rope_width != head_width || !head_width.is_multiple_of(2) {
-            return Err(format!(
-                "rotating {rope_width} of {head_width} values of a head is not what the generator runs"
-            ));
+            return Err(format!("rotating {rope_width} of {head_width} values of a head is not what runs here"));
         }
         Ok(Shape {
             layers: self.required("llama.block_count")?,
             context_length: self.required("llama.context_length")?,
+            width,
             heads,
             key_heads,
             head_width,
             rope_width,
             rope_base: self.real("llama.rope.freq_base").unwrap_or(10_000.0),
-            norm_epsilon: f64::from(
-                self.real("llama.attention.layer_norm_rms_epsilon")
-                    .ok_or("`llama.attention.layer_norm_rms_epsilon` is missing from the file")?,
-            ),
+            norm_epsilon: self
+                .real("llama.attention.layer_norm_rms_epsilon")
+                .ok_or("`llama.attention.layer_norm_rms_epsilon` is missing from the file")?,
         })
     }
 
     /// The text under `key`.
-    pub(super) fn text(&self, key: &str) -> Option<&str> {
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.0.metadata.get(key)?.to_string().ok().map(String::as_str)
     }
 
     /// The whole number under `key`, whatever integer type the file gave it.
-    pub(super) fn count(&self, key: &str) -> Option<usize> {
+    pub(crate) fn count(&self, key: &str) -> Option<usize> {
         whole(self.0.metadata.get(key)?)
     }
 
     /// The yes or no under `key`.
-    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+    pub(crate) fn flag(&self, key: &str) -> Option<bool> {
         self.0.metadata.get(key)?.to_bool().ok()
     }
 
     /// The list of texts under `key`.
-    pub(super) fn texts(&self, key: &str) -> Option<Vec<&str>> {
+    pub(crate) fn texts(&self, key: &str) -> Option<Vec<&str>> {
         let values = self.0.metadata.get(key)?.to_vec().ok()?;
         values.iter().map(|value| value.to_string().ok().map(String::as_str)).collect()
     }
 
     /// The list of whole numbers under `key`.
-    pub(super) fn counts(&self, key: &str) -> Option<Vec<usize>> {
+    pub(crate) fn counts(&self, key: &str) -> Option<Vec<usize>> {
         self.0.metadata.get(key)?.to_vec().ok()?.iter().map(whole).collect()
     }
 
