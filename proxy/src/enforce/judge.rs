@@ -58,7 +58,7 @@ impl Enforcer {
         }
         found.sort_by_key(|located| std::cmp::Reverse(located.finding.severity));
         found.truncate(MOST);
-        drop_seen_apart(segment, &mut found);
+        self.drop_seen_apart(chat, segment, &mut found);
         let parts = segment.parts.iter().enumerate().map(|(index, part)| {
             let of_part = |located: &&Located| located.part == index;
             let findings: Vec<Finding> = found.iter().filter(of_part).map(|located| located.finding.clone()).collect();
@@ -68,6 +68,40 @@ impl Enforcer {
             Judged { decision, private, kind: part.kind }
         });
         Verdict { parts: parts.collect(), found, detectors, since }
+    }
+
+    /// Leaves of what was found in joined texts only what was not found, and answered, as often in the texts themselves.
+    ///
+    /// What was found in one of them answers for it only if it is removed, or costs as much by itself: one that is let
+    /// pass there, for its author or for being mild, does not excuse what the whole says.
+    fn drop_seen_apart(&self, chat: &Chat, segment: &Segment, found: &mut Vec<Located>) {
+        let part = |located: &Located| segment.parts.get(located.part);
+        let is_joined = |located: &Located| part(located).is_some_and(|part| part.kind == Kind::Joined);
+        if !found.iter().any(is_joined) {
+            return;
+        }
+        let action = |located: &Located| {
+            let findings = std::slice::from_ref(&located.finding);
+            part(located)
+                .map_or(Action::Block, |part| self.policies.decide(&situation(chat, segment, part), findings).action)
+        };
+        let mut apart: BTreeMap<String, Vec<Action>> = BTreeMap::new();
+        for located in found.iter().filter(|located| !is_joined(located)) {
+            apart.entry(located.finding.id.to_string()).or_default().push(action(located));
+        }
+        let mut joined: BTreeMap<(usize, String), usize> = BTreeMap::new();
+        found.retain(|located| {
+            let id = located.finding.id.to_string();
+            // A failure counts whatever it was that could not be judged.
+            if !is_joined(located) || id.starts_with("detector.") {
+                return true;
+            }
+            let least = action(located).min(Action::Redact);
+            let answered = apart.get(&id).map_or(0, |all| all.iter().filter(|action| **action >= least).count());
+            let count = joined.entry((located.part, id)).or_default();
+            *count += 1;
+            *count > answered
+        });
     }
 
     async fn look(
@@ -85,30 +119,6 @@ impl Enforcer {
         });
         (detector.name(), since.elapsed(), found)
     }
-}
-
-/// Leaves of what was found in joined texts only what was not found as often in the texts themselves.
-fn drop_seen_apart(segment: &Segment, found: &mut Vec<Located>) {
-    let is_joined = |located: &Located| segment.parts.get(located.part).is_some_and(|part| part.kind == Kind::Joined);
-    if !found.iter().any(is_joined) {
-        return;
-    }
-    let mut apart: BTreeMap<String, usize> = BTreeMap::new();
-    for located in found.iter().filter(|located| !is_joined(located)) {
-        *apart.entry(located.finding.id.to_string()).or_default() += 1;
-    }
-    let mut joined: BTreeMap<(usize, String), usize> = BTreeMap::new();
-    found.retain(|located| {
-        let id = located.finding.id.to_string();
-        // A failure counts whatever it was that could not be judged.
-        if !is_joined(located) || id.starts_with("detector.") {
-            return true;
-        }
-        let seen = apart.get(&id).copied().unwrap_or_default();
-        let count = joined.entry((located.part, id)).or_default();
-        *count += 1;
-        *count > seen
-    });
 }
 
 /// A failure, reported for every part, so that it counts whatever a rule asks about a part.
