@@ -100,11 +100,13 @@ fn message(reader: &mut Reader<'_>, message: &Value, at: &At) -> Result<(), Read
     reader.read_fields(message, at, MESSAGE)
 }
 
-/// Images are base64 in a list; an empty list is none.
+/// Images are base64 in a list; an empty list is none. Whatever else is there is read, for it is forwarded.
 pub(super) fn images(reader: &mut Reader<'_>, fields: &Map<String, Value>, at: &At, by: Provenance) {
     let given = |value: &Value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
-    if fields.get("images").is_some_and(given) {
-        reader.unreadable("unreadable.image", "an image cannot be read", &at.field("images"), by);
+    if let Some(images) = fields.get("images").filter(|images| given(images)) {
+        let at = at.field("images");
+        reader.unreadable("unreadable.image", "an image cannot be read", &at, by);
+        reader.free(images, &at, by, Kind::Detail);
     }
 }
 

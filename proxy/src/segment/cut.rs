@@ -14,6 +14,14 @@ const FIRST: usize = 48;
 const LATER: usize = 192;
 /// Code is cut before a line at the left margin once there is so much of it, in bytes.
 const CODE: usize = 2 << 10;
+/// A line with more white space before it, in characters, is no fence.
+const INDENT: usize = 64;
+/// No fence has more marks.
+const MARKS: usize = 1024;
+/// So much behind a fence says what language it is in, in characters.
+const INFO: usize = 1024;
+/// A word that goes on with what stood before has fewer letters.
+const LONGEST_WORD: usize = 16;
 /// No sentence or line ends a segment before this many bytes.
 const LEAST: usize = 24;
 
@@ -57,8 +65,12 @@ pub fn next_cut(text: &str, start: usize, mut fence: Option<Fence>) -> Option<us
         if character.is_whitespace() {
             space = Some(end);
         }
-        if end >= LEAST.min(cap) && ends_sentence(character, characters.peek().map(|(_, next)| *next)) {
-            return Some(start + end);
+        if end >= LEAST.min(cap) {
+            match ends_sentence(character, characters.peek().map(|(_, next)| *next)) {
+                Some(true) => return Some(start + end),
+                Some(false) => {}
+                None => return None,
+            }
         }
         if end >= cap {
             return Some(start + space.unwrap_or(end));
@@ -97,17 +109,19 @@ fn begins_thing(line: &str) -> Option<bool> {
     if !(first.is_alphabetic() || matches!(first, '@' | '#' | '_' | '/')) {
         return Some(false);
     }
-    let word = line.find(|c: char| !c.is_alphanumeric() && c != '_' && c != first);
-    let word = line.get(..word?).unwrap_or_default();
-    Some(!GOES_ON.contains(&word))
+    let mut letters = line.char_indices().take(LONGEST_WORD);
+    match letters.find(|(_, c)| !c.is_alphanumeric() && *c != '_' && *c != first) {
+        Some((end, _)) => Some(!GOES_ON.contains(&line.get(..end).unwrap_or_default())),
+        None => (line.chars().nth(LONGEST_WORD - 1).is_some()).then_some(true),
+    }
 }
 
-/// Whether `character` is the end of a line or sentence; a full stop is one only if the next character is known to be white space.
-fn ends_sentence(character: char, next: Option<char>) -> bool {
+/// Whether `character` is the end of a line or sentence; of a full stop the next character decides, if it is known.
+fn ends_sentence(character: char, next: Option<char>) -> Option<bool> {
     match character {
-        '\n' | '。' | '！' | '？' | '।' => true,
-        '.' | '!' | '?' => next.is_some_and(char::is_whitespace),
-        _ => false,
+        '\n' | '。' | '！' | '？' | '।' => Some(true),
+        '.' | '!' | '?' => next.map(char::is_whitespace),
+        _ => Some(false),
     }
 }
 
@@ -126,26 +140,32 @@ enum Opening {
 }
 
 impl Fence {
-    /// Reads the beginning of a line; undecided while more of it could still make it a fence, or end the run of marks.
+    /// Reads the beginning of a line; undecided while more of it could still make it a fence, or end the run of marks. No
+    /// more than so many characters of each are looked at, whatever follows.
     fn of(line: &str) -> Opening {
-        let indent = line.chars().take_while(|c| *c == ' ' || *c == '\t').count();
+        let indent = line.chars().take(INDENT).take_while(|c| *c == ' ' || *c == '\t').count();
         let body = line.get(indent..).unwrap_or_default();
-        let Some(mark) = body.chars().next() else {
-            return if indent < 16 { Opening::Undecided } else { Opening::Text };
-        };
+        let Some(mark) = body.chars().next() else { return Opening::Undecided };
         if mark != '`' && mark != '~' {
             return Opening::Text;
         }
-        let length = body.chars().take_while(|c| *c == mark).count();
+        let length = body.chars().take(MARKS).take_while(|c| *c == mark).count();
         let after = body.get(length..).unwrap_or_default();
-        if after.is_empty() && length < 1024 {
+        if after.is_empty() {
             return Opening::Undecided;
         }
         if length < 3 {
             return Opening::Text;
         }
-        let info = after.split('\n').next().unwrap_or_default();
-        if !after.contains('\n') && info.trim().is_empty() && info.len() < 1024 {
+        let (mut info, mut ended) = (String::new(), false);
+        for (count, character) in after.chars().enumerate() {
+            ended = character == '\n' || count == INFO;
+            if ended {
+                break;
+            }
+            info.push(character);
+        }
+        if !ended && info.trim().is_empty() {
             return Opening::Undecided;
         }
         Opening::Fence(Self { mark, length, bare: info.trim().is_empty() })
@@ -212,7 +232,7 @@ mod tests {
     proptest! {
         /// However a text arrives, it is cut at the same places.
         #[test]
-        fn what_follows_never_moves_a_cut(text in "([a-z .!?。`~\n]|```py\n|\n```\n|def x:\n( y\n){40}){0,400}", at in 0usize..4000) {
+        fn what_follows_never_moves_a_cut(text in "([a-z .!?。`~\n]| {12,20}|!|```py\n|\n```\n|def x:\n( y\n){40}){0,400}", at in 0usize..4000) {
             let whole = cuts(&text);
             let split = (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap();
             let head = cuts(&text[..split]);
