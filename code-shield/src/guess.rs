@@ -6,7 +6,8 @@
 use std::time::Instant;
 
 use crate::Language;
-use crate::scan::{MAX_TIME, parse};
+use crate::fit::Fit;
+use crate::scan::MAX_TIME;
 
 /// The language a text is written in, or nothing when it is prose, or cannot be told.
 pub fn guess(text: &str) -> Option<Language> {
@@ -25,7 +26,7 @@ pub(crate) fn guess_until(text: &str, most: usize, deadline: Instant) -> Option<
     scored.sort_by_key(|(score, language)| (std::cmp::Reverse(*score), *language));
     let mut best: Option<(usize, Language)> = None;
     for (_, language) in scored.into_iter().take(3) {
-        let faults = faults(sample, language, deadline);
+        let faults = Fit::of(sample, language, deadline).faults;
         if faults <= FAULTS_OF_PROSE {
             return Some(language);
         }
@@ -41,28 +42,6 @@ pub(crate) const FAULTS_OF_PROSE: usize = 5;
 
 /// The percentage a parser may leave of a text that is known to be code.
 pub(crate) const FAULTS_OF_CODE: usize = 25;
-
-/// How much of a text a language's parser could not make sense of, in percent of its bytes.
-pub(crate) fn faults(text: &str, language: Language, deadline: Instant) -> usize {
-    let text = sample(text);
-    let Some(tree) = parse(text, language, deadline) else { return 100 };
-    let mut cursor = tree.walk();
-    let mut bad = 0;
-    loop {
-        let node = cursor.node();
-        if node.is_error() {
-            bad += node.byte_range().len();
-        }
-        if !node.is_error() && node.has_error() && cursor.goto_first_child() {
-            continue;
-        }
-        while !cursor.goto_next_sibling() {
-            if !cursor.goto_parent() {
-                return bad * 100 / text.trim().len().max(1);
-            }
-        }
-    }
-}
 
 /// The first part of a text, which is enough to tell.
 fn sample(text: &str) -> &str {

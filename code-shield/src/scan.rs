@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 
 use tree_sitter::{Node, ParseOptions, Parser, QueryCursor, QueryCursorOptions, StreamingIterator, Tree};
 
+use crate::answer::scan_view;
 use crate::names::Names;
 use crate::ruleset::{Compiled, Rule};
+use crate::view::View;
+use crate::written::written;
 use crate::{Language, RuleSet, Severity};
 
 /// Something a rule saw in code.
@@ -35,13 +38,17 @@ pub struct Issue {
 
 /// Every issue of a piece of code, in the order of where it starts.
 pub fn scan(source: &str, language: Language, rules: &RuleSet) -> Vec<Issue> {
-    scan_until(source, language, rules, Instant::now() + MAX_TIME)
+    let deadline = Instant::now() + MAX_TIME;
+    match View::whole(source) {
+        Some(view) => scan_view(&view, language, rules, deadline),
+        None => vec![unreadable(source, language)],
+    }
 }
 
 pub(crate) fn scan_until(source: &str, language: Language, rules: &RuleSet, deadline: Instant) -> Vec<Issue> {
     let Some(compiled) = rules.compiled(language) else { return vec![unreadable(source, language)] };
-    let Some(tree) = parse(source, language, deadline) else { return vec![unreadable(source, language)] };
-    let mut issues = matches(source, language, compiled, &tree, deadline);
+    let Some((source, tree)) = written(source, language, deadline) else { return vec![unreadable(source, language)] };
+    let mut issues = matches(&source, language, compiled, &tree, deadline);
     issues.sort_by(|a, b| (a.span.start, a.span.end, &a.rule).cmp(&(b.span.start, b.span.end, &b.rule)));
     issues.dedup_by(|a, b| a.rule == b.rule && a.span.start == b.span.start);
     issues
@@ -49,6 +56,11 @@ pub(crate) fn scan_until(source: &str, language: Language, rules: &RuleSet, dead
 
 /// The tree of a piece of code, or nothing when it is too long or takes too long.
 pub(crate) fn parse(source: &str, language: Language, deadline: Instant) -> Option<Tree> {
+    parse_again(source, language, None, deadline)
+}
+
+/// As [`parse`], with the tree from before an edit.
+pub(crate) fn parse_again(source: &str, language: Language, old: Option<&Tree>, deadline: Instant) -> Option<Tree> {
     if source.len() > MAX_SOURCE {
         return None;
     }
@@ -57,7 +69,7 @@ pub(crate) fn parse(source: &str, language: Language, deadline: Instant) -> Opti
     let mut progress =
         |_: &_| if Instant::now() > deadline { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let options = ParseOptions::new().progress_callback(&mut progress);
-    parser.parse_with_options(&mut |at, _| source.as_bytes().get(at..).unwrap_or_default(), None, Some(options))
+    parser.parse_with_options(&mut |at, _| source.as_bytes().get(at..).unwrap_or_default(), old, Some(options))
 }
 
 fn matches(source: &str, language: Language, compiled: &Compiled, tree: &Tree, deadline: Instant) -> Vec<Issue> {
