@@ -1,8 +1,8 @@
 //! Every issue in the code of a text, wherever it stands there.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::find::Finder;
+use crate::find::{Finder, Seen};
 use crate::scan::{Issue, MAX_TIME, UNREADABLE, scan_until, unreadable};
 use crate::spelling::spelled;
 use crate::view::View;
@@ -28,17 +28,16 @@ fn scan_text_until(text: &str, hint: Option<Language>, rules: &RuleSet, deadline
     let unread = |language: Option<Language>| unreadable(text, language.unwrap_or(Language::Python));
     let Some(view) = View::whole(text) else { return vec![unread(hint)] };
     let mut issues = Vec::new();
-    let mut read = |code: &View<'_>, language: Language| {
-        if issues.len() > MOST {
-            return true;
-        }
-        let seen = scan_view(code, language, rules, deadline);
+    let mut read = |code: &View<'_>, language: Language, deadline: Instant| {
+        let began = Instant::now();
+        let lost = if rules.compile(language) { began.elapsed() } else { Duration::ZERO };
+        let seen = if issues.len() > MOST { Vec::new() } else { scan_view(code, language, rules, deadline + lost) };
         let any = !seen.is_empty();
         issues.extend(seen);
-        any
+        Seen { any, lost }
     };
-    Finder::new(hint, deadline, &mut read).find(&view);
-    if issues.len() > MOST || (Instant::now() > deadline && issues.iter().all(|issue| issue.rule != UNREADABLE)) {
+    let in_time = Finder::new(hint, deadline, &mut read).find(&view);
+    if issues.len() > MOST || (!in_time && issues.iter().all(|issue| issue.rule != UNREADABLE)) {
         // Some code was passed over because there was no time to tell its language; which one can only be supposed.
         issues.push(unread(hint));
     }

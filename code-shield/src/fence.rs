@@ -48,8 +48,8 @@ pub(crate) fn unmarked<'v>(view: &'v View<'_>, covered: &Range<usize>, block: &C
     let inside = |line: &str| {
         let mut rest = line;
         for _ in 0..quotes {
-            let Some(quoted) = rest.trim_start_matches([' ', '\t']).strip_prefix('>') else { break };
-            rest = quoted.strip_prefix(' ').unwrap_or(quoted);
+            let Some(unquoted) = rest.trim_start_matches([' ', '\t']).strip_prefix('>') else { break };
+            rest = unquoted.strip_prefix(' ').unwrap_or(unquoted);
         }
         line.len() - rest.len()
     };

@@ -10,7 +10,7 @@ mod markup;
 mod shell;
 mod strings;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::Language;
 use crate::fence::{fenced, unmarked};
@@ -19,13 +19,21 @@ use crate::guess::{FAULTS_OF_CODE, FAULTS_OF_PROSE, guess_until};
 use crate::unfenced::{Piece, pieces};
 use crate::view::View;
 
-/// Looks for code and gives every piece, with its language, to `read`, which says whether it saw anything there.
+/// What came of reading a piece of code.
+pub(crate) struct Seen {
+    /// Whether there was an issue.
+    pub(crate) any: bool,
+    /// How much of the time was not the text's: rules are compiled when their language is first seen.
+    pub(crate) lost: Duration,
+}
+
+/// Looks for code and gives every piece, with its language and until when it may be read, to `read`.
 pub(crate) struct Finder<'f> {
     hint: Option<Language>,
     deadline: Instant,
     /// The languages of the code so far, the latest last; a single line is likely in one of them.
     seen: Vec<Language>,
-    read: &'f mut dyn FnMut(&View<'_>, Language) -> bool,
+    read: &'f mut dyn FnMut(&View<'_>, Language, Instant) -> Seen,
 }
 
 impl<'f> Finder<'f> {
@@ -33,14 +41,15 @@ impl<'f> Finder<'f> {
     pub(crate) fn new(
         hint: Option<Language>,
         deadline: Instant,
-        read: &'f mut dyn FnMut(&View<'_>, Language) -> bool,
+        read: &'f mut dyn FnMut(&View<'_>, Language, Instant) -> Seen,
     ) -> Self {
         Self { hint, deadline, seen: hint.into_iter().collect(), read }
     }
 
-    /// Looks through a whole text.
-    pub(crate) fn find(&mut self, view: &View<'_>) {
+    /// Looks through a whole text, and tells whether there was time for all of it.
+    pub(crate) fn find(mut self, view: &View<'_>) -> bool {
         self.said(view, MAX_DEPTH);
+        !self.is_late()
     }
 
     /// A text of sentences, fences and whatever stands between them.
@@ -102,27 +111,30 @@ impl<'f> Finder<'f> {
             self.said(view, deeper);
             return;
         }
-        let vague = word.is_empty() || VAGUE.contains(&word.as_str());
-        match Language::from_tag(tag) {
-            Some(tagged) => self.tagged(view, tagged, depth),
-            None if is_data(view.text()) && vague => self.amid(view, depth),
-            None => match guess_until(view.text(), FAULTS_OF_PROSE, self.deadline) {
-                Some(language) => {
-                    self.found(view, language);
-                    if !vague {
-                        self.amid(view, depth);
-                    }
-                }
-                None => {
-                    let shown = guess_until(view.text(), FAULTS_OF_CODE, self.deadline);
-                    if let Some(language) = shown.or(self.hint.filter(|_| vague)) {
-                        self.found(view, language);
-                    }
-                    if depth > 0 {
-                        self.said(view, deeper);
-                    }
-                }
-            },
+        if let Some(tagged) = Language::from_tag(tag) {
+            self.tagged(view, tagged, depth);
+        } else if is_data(view.text()) {
+            self.amid(view, depth);
+        } else {
+            self.untagged(view, word.is_empty() || VAGUE.contains(&word.as_str()), depth);
+        }
+    }
+
+    /// A block whose tag names no language we read, and perhaps, when it is vague, none at all.
+    fn untagged(&mut self, view: &View<'_>, vague: bool, depth: usize) {
+        if let Some(language) = guess_until(view.text(), FAULTS_OF_PROSE, self.deadline) {
+            self.found(view, language);
+            if !vague {
+                self.amid(view, depth);
+            }
+            return;
+        }
+        let shown = guess_until(view.text(), FAULTS_OF_CODE, self.deadline);
+        if let Some(language) = shown.or(self.hint.filter(|_| vague)) {
+            self.found(view, language);
+        }
+        if depth > 0 {
+            self.said(view, depth - 1);
         }
     }
 
@@ -149,7 +161,13 @@ impl<'f> Finder<'f> {
     fn found(&mut self, view: &View<'_>, language: Language) {
         self.seen.retain(|seen| *seen != language);
         self.seen.push(language);
-        (self.read)(view, language);
+        self.has_issues(view, language);
+    }
+
+    fn has_issues(&mut self, view: &View<'_>, language: Language) -> bool {
+        let seen = (self.read)(view, language, self.deadline);
+        self.deadline += seen.lost;
+        seen.any
     }
 
     /// A single line, of which only its reader can tell the language.
@@ -160,7 +178,7 @@ impl<'f> Finder<'f> {
         let likely: Vec<Language> = self.seen.iter().rev().copied().collect();
         let others = Language::ALL.into_iter().filter(|language| !likely.contains(language));
         for language in likely.iter().copied().chain(others) {
-            if Fit::of(view.text(), language, self.deadline).is_perfect() && (self.read)(view, language) {
+            if Fit::of(view.text(), language, self.deadline).is_perfect() && self.has_issues(view, language) {
                 return;
             }
         }

@@ -15,9 +15,12 @@ pub fn guess(text: &str) -> Option<Language> {
 }
 
 /// The likeliest language whose parser accepts nearly all of a text, or else the one that accepts the most, if no more than
-/// `most` percent is left.
+/// `most` percent is left. Of a long text its beginning is asked, then its middle and its end.
 pub(crate) fn guess_until(text: &str, most: usize, deadline: Instant) -> Option<Language> {
-    let sample = sample(text);
+    samples(text).into_iter().find_map(|sample| guess_sample(sample, most, deadline))
+}
+
+fn guess_sample(sample: &str, most: usize, deadline: Instant) -> Option<Language> {
     let mut scored: Vec<(usize, Language)> = MARKS
         .iter()
         .map(|(language, marks)| (marks.iter().map(|mark| sample.matches(mark).take(3).count()).sum(), *language))
@@ -43,13 +46,22 @@ pub(crate) const FAULTS_OF_PROSE: usize = 5;
 /// The percentage a parser may leave of a text that is known to be code.
 pub(crate) const FAULTS_OF_CODE: usize = 25;
 
-/// The first part of a text, which is enough to tell.
-fn sample(text: &str) -> &str {
-    let mut end = text.len().min(SAMPLE);
+/// The parts of a text that are asked: all of it, or three that begin with a line.
+fn samples(text: &str) -> Vec<&str> {
+    if text.len() <= SAMPLE {
+        return vec![text];
+    }
+    let from = |at: usize| {
+        let start =
+            text.as_bytes().iter().skip(at).position(|byte| *byte == b'\n').map_or(at, |newline| at + newline + 1);
+        let end = text.as_bytes().iter().take(start + SAMPLE).rposition(|byte| *byte == b'\n').unwrap_or_default();
+        text.get(start..end.max(start)).unwrap_or_default()
+    };
+    let mut end = SAMPLE;
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text.get(..end).unwrap_or_default()
+    vec![text.get(..end).unwrap_or_default(), from(text.len() / 2), from(text.len() - SAMPLE)]
 }
 
 const SAMPLE: usize = 16 << 10;

@@ -92,6 +92,13 @@ impl RuleSet {
         Ok(())
     }
 
+    /// Compiles the rules of a language, and tells whether that was still to do.
+    pub(crate) fn compile(&self, language: Language) -> bool {
+        let index = Language::ALL.iter().position(|other| *other == language);
+        let done = index.and_then(|index| self.compiled.get(index)).is_none_or(|cell| cell.get().is_some());
+        !done && self.compiled(language).is_some()
+    }
+
     /// The compiled rules of a language, or nothing when they do not compile, which loading has ruled out.
     pub(crate) fn compiled(&self, language: Language) -> Option<&Compiled> {
         let cell = self.compiled.get(Language::ALL.iter().position(|other| *other == language)?)?;

@@ -190,7 +190,7 @@ mod tests {
         let indented = format!("    {}\n", CODE.trim_end().replace('\n', "\n    "));
         assert_eq!(
             found(&format!("Like this:\n\n{indented}\nThat is all.\n")),
-            [(Language::Python, indented.as_str())]
+            [(Language::Python, indented.trim_start())]
         );
         assert_eq!(found(&format!("<pre><code>\n{CODE}</code></pre>")), [(Language::Python, CODE)]);
         assert_eq!(found(CODE), [(Language::Python, CODE)]);

@@ -65,9 +65,10 @@ impl<'a> View<'a> {
                 break;
             }
             let at = (start - range.start) as u32;
-            let (from, long) = match run.same {
-                true => (run.from + (start as u32 - run.at), (end - start) as u32),
-                false => (run.from, run.long),
+            let (from, long) = if run.same {
+                (run.from + (start as u32 - run.at), (end - start) as u32)
+            } else {
+                (run.from, run.long)
             };
             each(Run { at, from, long, same: run.same }, start..end);
         }

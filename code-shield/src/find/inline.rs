@@ -31,18 +31,13 @@ fn ticked(line: &str) -> Vec<Range<usize>> {
         let marks = rest.len() - rest.trim_start_matches('`').len();
         let start = open + marks;
         at = start;
-        let Some(known @ false) = lonely.get(marks).copied() else { continue };
-        match closing(line, start, marks) {
-            Some(end) => {
-                spans.push(start..end);
-                at = end + marks;
-            }
-            None => {
-                if let Some(lonely) = lonely.get_mut(marks) {
-                    *lonely = !known;
-                }
-                spans.push(start..line.len());
-            }
+        let Some(lonely) = lonely.get_mut(marks).filter(|lonely| !**lonely) else { continue };
+        if let Some(end) = closing(line, start, marks) {
+            spans.push(start..end);
+            at = end + marks;
+        } else {
+            *lonely = true;
+            spans.push(start..line.len());
         }
     }
     spans
@@ -152,7 +147,7 @@ mod tests {
         assert_eq!(found("Use `a(b)` or ``c`d`` and ```e```."), ["a(b)", "c`d", "e"]);
         assert_eq!(found("open `a(b)\nnext"), ["a(b)"]);
         assert_eq!(found("| 1 | f(a \\| b) | é |\n"), [" 1 ", " f(a | b) ", " é "]);
-        assert_eq!(found(&"`` ` ".repeat(3)), ["` ", " `` "]);
+        assert_eq!(found(&"`` ` ".repeat(3)), [" ` ", " `` "]);
     }
 
     #[test]

@@ -93,14 +93,13 @@ fn runs(view: &View<'_>, mark: &dyn Fn(&str) -> Option<usize>, each: &mut dyn Fn
     let text = view.text();
     let mut run = Writer::of(view);
     for line in lines(text, 0..text.len()) {
-        match mark(text.get(line.clone()).unwrap_or_default()) {
-            Some(length) => run.keep(line.start + length..line.end),
-            None => {
-                let done = std::mem::replace(&mut run, Writer::of(view));
-                if !done.is_empty() {
-                    each(done.finish());
-                }
-            }
+        if let Some(length) = mark(text.get(line.clone()).unwrap_or_default()) {
+            run.keep(line.start + length..line.end);
+            continue;
+        }
+        let done = std::mem::replace(&mut run, Writer::of(view));
+        if !done.is_empty() {
+            each(done.finish());
         }
     }
     if !run.is_empty() {
@@ -118,7 +117,7 @@ mod tests {
             "--- a/x.py\n+++ b/x.py\n@@ -1 +1,2 @@\n a\n-b\n+c\n\n--- a/y.js\n+++ b/y.js\n@@ -1 +1 @@\n+d\nDone.\n";
         let mut found = Vec::new();
         diffs(&View::whole(text).unwrap(), false, &mut |code, tag| {
-            found.push((code.text().to_owned(), tag.to_owned()))
+            found.push((code.text().to_owned(), tag.to_owned()));
         });
         assert_eq!(found, [("a\nc\n\n".to_owned(), "py".to_owned()), ("d\n".to_owned(), "js".to_owned())]);
         for (text, count) in [("So:\n+a\n+  b\nDone.\n", 1), ("+ tea\n+ milk\n", 0), ("+1 for this\n", 0)] {

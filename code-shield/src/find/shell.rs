@@ -43,9 +43,13 @@ fn documents(view: &View<'_>, each: &mut dyn FnMut(View<'_>, &str)) {
 /// The word that ends the document which a line announces.
 fn delimiter(line: &str) -> Option<&str> {
     let rest = line.split_once("<<")?.1;
-    let rest = rest.strip_prefix(['-', '~']).unwrap_or(rest).trim_start().trim_start_matches(['"', '\'', '\\']);
+    let rest = rest.strip_prefix(['-', '~']).unwrap_or(rest);
+    let spaced = rest.starts_with(' ');
+    let rest = rest.trim_start().trim_start_matches(['"', '\'', '\\']);
     let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-    rest.get(..end).filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
+    let word = rest.get(..end).filter(|word| word.len() > 1 && !word.starts_with(|c: char| c.is_ascii_digit()))?;
+    // `cout << "text"` announces nothing.
+    (!spaced || word.chars().all(|c| c.is_ascii_uppercase() || c == '_')).then_some(word)
 }
 
 /// Who reads the document that a line announces: the ending of a file it is written to, or a program.

@@ -6,7 +6,7 @@ use std::str::CharIndices;
 use super::inline::tells;
 use crate::view::{View, Writer};
 
-/// Gives what every string stands for that may hold code: one with escaped line ends, or whose only line does something.
+/// Gives what every string stands for that may hold code: one with escapes, or whose only line does something.
 ///
 /// Strings that follow one another as the lines of a list are one text. A string that is not closed lasts to the end of its
 /// line.
@@ -23,7 +23,7 @@ pub(super) fn strings(view: &View<'_>, each: &mut dyn FnMut(View<'_>)) {
         let mut string = Writer::of(view);
         let mut escapes = 0;
         while let Some(read) = read(view, at, &mut string) {
-            escapes += read.line_ends;
+            escapes += read.escapes;
             at = read.end;
             let next = if read.goes_on { following(text, read.end) } else { None };
             match next {
@@ -45,7 +45,7 @@ pub(super) fn strings(view: &View<'_>, each: &mut dyn FnMut(View<'_>)) {
 struct Read {
     /// Where it ends, behind its closing quote.
     end: usize,
-    line_ends: usize,
+    escapes: usize,
     /// Whether it was closed, and its last character is the end of a line.
     goes_on: bool,
 }
@@ -54,13 +54,13 @@ struct Read {
 fn read(view: &View<'_>, start: usize, string: &mut Writer<'_>) -> Option<Read> {
     let rest = view.text().get(start..)?;
     let mut characters = rest.char_indices().peekable();
-    let (mut kept, mut line_ends, mut ends_line) = (0, 0, false);
+    let (mut kept, mut escapes, mut ends_line) = (0, 0, false);
     while let Some((at, character)) = characters.next() {
         match character {
             '"' | '\n' => {
                 string.keep(start + kept..start + at);
                 let closed = character == '"';
-                return Some(Read { end: start + at + 1, line_ends, goes_on: closed && ends_line && kept == at });
+                return Some(Read { end: start + at + 1, escapes, goes_on: closed && ends_line && kept == at });
             }
             '\\' => {
                 string.keep(start + kept..start + at);
@@ -68,7 +68,7 @@ fn read(view: &View<'_>, start: usize, string: &mut Writer<'_>) -> Option<Read> 
                 kept = characters.peek().map_or(rest.len(), |(next, _)| *next);
                 if let Some(meant) = meant {
                     ends_line = meant == '\n';
-                    line_ends += usize::from(ends_line);
+                    escapes += 1;
                     string.put(meant.encode_utf8(&mut [0; 4]), &(start + at..start + kept));
                 }
             }
@@ -76,7 +76,7 @@ fn read(view: &View<'_>, start: usize, string: &mut Writer<'_>) -> Option<Read> 
         }
     }
     string.keep(start + kept..start + rest.len());
-    Some(Read { end: view.text().len(), line_ends, goes_on: false })
+    Some(Read { end: view.text().len(), escapes, goes_on: false })
 }
 
 /// The character that an escape stands for; a half of a pair, or one that is cut off, stands for none.
@@ -97,9 +97,12 @@ fn escaped(characters: &mut Peekable<CharIndices<'_>>) -> Option<char> {
         'b' | 'f' => ' ',
         'u' => match unit(characters)? {
             high @ 0xd800..=0xdbff => {
-                characters.next_if(|(_, c)| *c == '\\')?;
-                characters.next_if(|(_, c)| *c == 'u')?;
-                let low = unit(characters)?.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
+                // Only a second half is read with the first one.
+                let mut ahead = characters.clone();
+                ahead.next_if(|(_, c)| *c == '\\')?;
+                ahead.next_if(|(_, c)| *c == 'u')?;
+                let low = unit(&mut ahead)?.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
+                *characters = ahead;
                 char::from_u32(0x10000 + ((high - 0xd800) << 10) + low)?
             }
             value => char::from_u32(value)?,
@@ -112,7 +115,15 @@ fn escaped(characters: &mut Peekable<CharIndices<'_>>) -> Option<char> {
 fn following(text: &str, end: usize) -> Option<usize> {
     let rest = text.get(end..)?;
     let next = rest.trim_start().strip_prefix(',')?.trim_start().strip_prefix('"')?;
-    Some(text.len() - next.len())
+    // With a colon behind it, it is the next key of an object.
+    let mut escaped = false;
+    let close = next.bytes().position(|byte| {
+        let closes = matches!(byte, b'"' | b'\n') && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    });
+    let is_key = close.and_then(|close| next.get(close + 1..)).is_some_and(|rest| rest.trim_start().starts_with(':'));
+    (!is_key).then_some(text.len() - next.len())
 }
 
 #[cfg(test)]
@@ -130,7 +141,7 @@ mod tests {
         assert_eq!(found(r#"{"code": "a\n\tb(\"c\")\n", "x": "y"}"#), ["a\n\tb(\"c\")\n"]);
         assert_eq!(found(r#"{"source": ["a\n", "b\n",  "c"], "d": "e\nf"}"#), ["a\nb\nc", "e\nf"]);
         assert_eq!(found(r#"{"code": "a\n\u0062\ud83d\ude00\\"#), ["a\nb😀\\"]);
-        assert_eq!(found(r#"stray " {"code": "f(g(h))"}"#), ["f(g(h))"]);
+        assert_eq!(found(r#"stray " {"code": "f(g(h, i))"}"#), ["f(g(h, i))"]);
         assert_eq!(found("She said \"import os\" and left \"for good\"."), Vec::<String>::new());
         assert_eq!(found("\"\\ud83d\\n\\u00"), ["\n"]);
     }
