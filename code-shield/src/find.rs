@@ -70,7 +70,12 @@ impl<'f> Finder<'f> {
         }
         for piece in pieces(view, self.deadline) {
             match piece {
-                Piece::Code(code, language) => self.found(&code, language),
+                Piece::Code(code, language) => {
+                    self.found(&code, language);
+                    if language == Language::Bash {
+                        self.amid(&code, depth);
+                    }
+                }
                 Piece::Line(line) => self.line(&line, depth),
                 Piece::Other(other) => self.amid(&other, depth),
             }
@@ -124,7 +129,7 @@ impl<'f> Finder<'f> {
     fn untagged(&mut self, view: &View<'_>, vague: bool, depth: usize) {
         if let Some(language) = guess_until(view.text(), FAULTS_OF_PROSE, self.deadline) {
             self.found(view, language);
-            if !vague {
+            if !vague || language == Language::Bash {
                 self.amid(view, depth);
             }
             return;
@@ -143,6 +148,10 @@ impl<'f> Finder<'f> {
         let fit = Fit::of(view.text(), tagged, self.deadline);
         if fit.faults <= MISLABELLED {
             self.found(view, tagged);
+            if tagged == Language::Bash {
+                // A script carries programs in other languages.
+                self.amid(view, depth);
+            }
         } else {
             let shown = guess_until(view.text(), FAULTS_OF_PROSE, self.deadline);
             self.found(view, shown.unwrap_or(tagged));
@@ -176,7 +185,7 @@ impl<'f> Finder<'f> {
             return;
         }
         let likely: Vec<Language> = self.seen.iter().rev().copied().collect();
-        let others = Language::ALL.into_iter().filter(|language| !likely.contains(language));
+        let others = Language::ALL.iter().copied().filter(|language| !likely.contains(language));
         for language in likely.iter().copied().chain(others) {
             if Fit::of(view.text(), language, self.deadline).is_perfect() && self.has_issues(view, language) {
                 return;

@@ -24,7 +24,8 @@ fn guess_sample(sample: &str, most: usize, deadline: Instant) -> Option<Language
     let mut scored: Vec<(usize, Language)> = MARKS
         .iter()
         .map(|(language, marks)| (marks.iter().map(|mark| sample.matches(mark).take(3).count()).sum(), *language))
-        .filter(|(score, _)| *score > 0)
+        .filter(|(score, language)| *score > 0 && (*language != Language::Bash || is_script(sample)))
+        .filter(|(_, language)| Language::ALL.contains(language))
         .collect();
     scored.sort_by_key(|(score, language)| (std::cmp::Reverse(*score), *language));
     let mut best: Option<(usize, Language)> = None;
@@ -39,6 +40,30 @@ fn guess_sample(sample: &str, most: usize, deadline: Instant) -> Option<Language
     }
     best.map(|(_, language)| language)
 }
+
+/// Whether a text reads like a shell's script: to the shell's parser any sentence is a command and its arguments.
+fn is_script(text: &str) -> bool {
+    if text.starts_with("#!") {
+        return text.lines().next().is_some_and(|line| line.contains("sh"));
+    }
+    let (mut commands, mut others) = (0, 0);
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let word = line.trim_start_matches("$ ").split([' ', ';', '(']).next().unwrap_or_default();
+        let assigns =
+            word.split_once('=').is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+        if COMMANDS.contains(&word) || assigns { commands += 1 } else { others += 1 }
+    }
+    commands > others * 2
+}
+
+/// Words that begin a line of a script.
+const COMMANDS: [&str; 60] = [
+    "if", "then", "else", "elif", "fi", "for", "do", "done", "while", "case", "esac", "function", "echo", "printf",
+    "cd", "ls", "rm", "cp", "mv", "mkdir", "chmod", "chown", "cat", "grep", "sed", "awk", "find", "curl", "wget",
+    "sudo", "apt", "apt-get", "yum", "git", "docker", "export", "source", ".", "set", "eval", "exec", "exit", "return",
+    "read", "test", "[", "[[", "local", "python", "python3", "pip", "npm", "bash", "sh", "tar", "ssh", "scp", "kill",
+    "trap", "}",
+];
 
 /// The percentage a parser may leave of a text that may be prose.
 pub(crate) const FAULTS_OF_PROSE: usize = 5;
@@ -127,6 +152,43 @@ const MARKS: &[(Language, &[&str])] = &[
             "Some(",
             "Vec<",
             "let ",
+        ],
+    ),
+    (
+        Language::Php,
+        &["<?php", "$_GET", "$_POST", "$_REQUEST", "$this->", "echo $", "array(", " = $", "($", "];\n", "function "],
+    ),
+    (
+        Language::CSharp,
+        &[
+            "using System",
+            "namespace ",
+            "Console.Write",
+            "public class ",
+            "static void ",
+            "string ",
+            "var ",
+            " new ",
+            "{ get; ",
+        ],
+    ),
+    (
+        Language::Ruby,
+        &["\nend", "puts ", "require '", "require \"", ".each do", " do |", "elsif ", "attr_", "#{", "params["],
+    ),
+    (
+        Language::Bash,
+        &[
+            "#!/bin/",
+            "#!/usr/bin/env bash",
+            "\nfi\n",
+            "; then\n",
+            "\ndone",
+            "$(",
+            "sudo ",
+            "echo \"",
+            "\"$",
+            "apt-get ",
         ],
     ),
 ];

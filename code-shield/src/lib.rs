@@ -34,6 +34,7 @@ mod fit;
 mod guess;
 mod language;
 mod names;
+mod page;
 mod predicate;
 mod ruleset;
 mod scan;

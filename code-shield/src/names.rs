@@ -126,6 +126,29 @@ impl<'a> Names<'a> {
                 "parenthesized_expression" => at = at.named_child(0)?,
                 // `(0, eval)`: the last one counts.
                 "sequence_expression" => at = at.named_child(at.named_child_count().checked_sub(1)? as u32)?,
+                // Of PHP: `$f = "system"; $f($x)` and `("sys" . "tem")($x)`.
+                "variable_name" | "string" | "encapsed_string" | "binary_expression"
+                    if self.language == Language::Php =>
+                {
+                    break (self.constant(at)?.to_ascii_lowercase(), false);
+                }
+                "name" | "qualified_name" if self.language == Language::Php => {
+                    break (self.text(at).trim_start_matches('\\').to_ascii_lowercase(), false);
+                }
+                "member_access_expression" => {
+                    parts.push(Cow::Borrowed(self.text(at.child_by_field_name("name")?)));
+                    at = ["expression", "object"].iter().find_map(|field| at.child_by_field_name(field))?;
+                }
+                "constant" | "scope_resolution" | "predefined_type" | "qualified_name" | "generic_name" => {
+                    break (self.text(at).trim_start_matches("::").to_owned(), false);
+                }
+                "call" if self.language == Language::Ruby => {
+                    parts.push(Cow::Borrowed(self.text(at.child_by_field_name("method")?)));
+                    match at.child_by_field_name("receiver") {
+                        Some(receiver) => at = receiver,
+                        None => break (parts.pop()?.into_owned(), false),
+                    }
+                }
                 "identifier"
                 | "type_identifier"
                 | "scoped_type_identifier"
@@ -184,7 +207,11 @@ const LONGEST_PATH: usize = 16;
 const MEMBERS: [&str; 4] = ["attribute", "member_expression", "selector_expression", "identifier"];
 
 /// Nodes that are a function in one of the grammars.
-const FUNCTIONS: [&str; 12] = [
+const FUNCTIONS: [&str; 16] = [
+    "anonymous_function",
+    "local_function_statement",
+    "method",
+    "singleton_method",
     "function_definition",
     "function_declaration",
     "function_expression",

@@ -120,7 +120,13 @@ impl Compiled {
             ends.push(source.len());
         }
         let rule_at = |offset: usize| ends.partition_point(|end| *end <= offset).min(documents.len().saturating_sub(1));
-        let query = Query::new(&language.grammar(), &source)
+        let grammar = language.grammar().ok_or_else(|| DocumentError {
+            file: language.to_string(),
+            line: 1,
+            column: 1,
+            reason: "the program was built without this language".to_owned(),
+        })?;
+        let query = Query::new(&grammar, &source)
             .map_err(|error| query_error(documents, &source, rule_at(error.offset), &error))?;
 
         let mut rule_of = Vec::new();

@@ -10,6 +10,7 @@ use tree_sitter::{Node, ParseOptions, Parser, QueryCursor, QueryCursorOptions, S
 
 use crate::answer::scan_view;
 use crate::names::Names;
+use crate::page::without_page;
 use crate::ruleset::{Compiled, Rule};
 use crate::view::View;
 use crate::written::written;
@@ -64,8 +65,10 @@ pub(crate) fn parse_again(source: &str, language: Language, old: Option<&Tree>, 
     if source.len() > MAX_SOURCE {
         return None;
     }
+    let alone = if language == Language::Php { without_page(source) } else { None };
+    let source = alone.as_deref().unwrap_or(source);
     let mut parser = Parser::new();
-    parser.set_language(&language.grammar()).ok()?;
+    parser.set_language(&language.grammar()?).ok()?;
     let mut progress =
         |_: &_| if Instant::now() > deadline { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let options = ParseOptions::new().progress_callback(&mut progress);
@@ -179,7 +182,7 @@ mod tests {
 
     #[test]
     fn deep_code_is_read_without_recursion() {
-        for language in Language::ALL {
+        for &language in Language::ALL {
             let deep = format!("{}1{}", "(".repeat(20_000), ")".repeat(20_000));
             // A stack that overflowed, or a scan without an end, would end the test.
             let _ = scan(&deep, language, &RULES);

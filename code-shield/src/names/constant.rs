@@ -19,17 +19,22 @@ impl<'a> Names<'a> {
     fn constant_within(&self, node: Node<'a>, depth: Depth<'_>) -> Option<String> {
         let depth = depth.down()?;
         let text = match node.kind() {
-            "string" | "template_string" | "string_literal" | "interpreted_string_literal" | "raw_string_literal" => {
-                self.literal(node, depth)?
+            "string"
+            | "encapsed_string"
+            | "template_string"
+            | "string_literal"
+            | "interpreted_string_literal"
+            | "raw_string_literal" => self.literal(node, depth)?,
+            "parenthesized_expression" | "await_expression" | "argument" => {
+                self.constant_within(node.named_child(0)?, depth)?
             }
-            "parenthesized_expression" | "await_expression" => self.constant_within(node.named_child(0)?, depth)?,
             "concatenated_string" => {
                 let mut cursor = node.walk();
                 let pieces = node.named_children(&mut cursor).map(|piece| self.constant_within(piece, depth));
                 pieces.collect::<Option<String>>()?
             }
             "binary_operator" | "binary_expression" => self.sum(node, depth)?,
-            "identifier" => match self.values.get(self.text(node))?.as_slice() {
+            "identifier" | "variable_name" => match self.values.get(self.text(node))?.as_slice() {
                 [value] if !self.unknown.contains(self.text(node)) => self.constant_within(*value, depth)?,
                 _ => return None,
             },
@@ -38,7 +43,7 @@ impl<'a> Names<'a> {
                 let text = self.constant_within(node.child_by_field_name("value")?, depth)?;
                 reversed.then(|| text.chars().rev().collect())?
             }
-            "call" | "call_expression" | "method_invocation" => self.made(node, depth)?,
+            "call" | "call_expression" | "method_invocation" | "function_call_expression" => self.made(node, depth)?,
             _ => return None,
         };
         (text.len() <= LONGEST).then_some(text)
@@ -49,7 +54,7 @@ impl<'a> Names<'a> {
         let mut pieces = Vec::new();
         let mut at = node;
         while matches!(at.kind(), "binary_operator" | "binary_expression") && pieces.len() < LONGEST {
-            if self.text(at.child_by_field_name("operator")?) != "+" {
+            if !matches!(self.text(at.child_by_field_name("operator")?), "+" | ".") {
                 return None;
             }
             pieces.push(self.constant_within(at.child_by_field_name("right")?, depth)?);
@@ -68,6 +73,7 @@ impl<'a> Names<'a> {
             parts += 1;
             match part.kind() {
                 "string_start" | "string_end" => {}
+                "variable_name" => text.push_str(&self.constant_within(part, depth)?),
                 "interpolation" | "template_substitution" => {
                     text.push_str(&self.constant_within(part.named_child(0)?, depth)?);
                 }
@@ -107,7 +113,8 @@ impl<'a> Names<'a> {
             ("fromhex", Some(object)) if self.text(object) == "bytes" => {
                 from_hex(&self.constant_within(argument(0)?, depth)?)
             }
-            ("str", None) => self.constant_within(argument(0)?, depth),
+            ("strrev", None) => Some(self.constant_within(argument(0)?, depth)?.chars().rev().collect()),
+            ("str" | "strtolower" | "trim", None) => self.constant_within(argument(0)?, depth),
             ("decode" | "encode" | "strip" | "trim" | "toString" | "format" | "intern", Some(object)) => {
                 self.constant_within(object, depth)
             }
