@@ -9,8 +9,9 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={}", root.display());
     let mut list = String::from("&[\n");
     for folder in entries(&root)? {
-        // The rules for any text have a list of their own.
-        if !folder.is_dir() || folder.ends_with("any") {
+        // The rules for any text have a list of their own; a language that is no feature has none.
+        let feature = format!("CARGO_FEATURE_{}", last(&folder).to_ascii_uppercase());
+        if !folder.is_dir() || folder.ends_with("any") || env::var_os(feature).is_none() {
             continue;
         }
         println!("cargo::rerun-if-changed={}", folder.display());

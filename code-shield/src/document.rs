@@ -99,10 +99,10 @@ impl Document {
         };
         let mut languages = Vec::new();
         for tag in &matter.languages {
-            languages
-                .push(Language::from_tag(tag).ok_or_else(|| fail(2, format!("`{tag}` is not a language we read")))?);
+            let named = Language::named(tag).ok_or_else(|| fail(2, format!("`{tag}` is not a language we read")))?;
+            languages.extend(Some(named).filter(|language| Language::ALL.contains(language)));
         }
-        if languages.is_empty() {
+        if matter.languages.is_empty() {
             languages.push(folder);
         }
 

@@ -1,16 +1,15 @@
-//! Code inside an answer: fenced blocks first; `unfenced.rs` finds what stands outside them.
+//! Fenced code in a text.
 //!
 //! A fence is a line of three or more `` ` `` or `~`, behind blanks, list marks or quote marks; it closes with a line of at
 //! least as many of the same character. A block that is still open ends with the text, so a prefix of an answer is read
-//! too. Inside a quote or a list the marks stay part of the code; the parsers live with them.
+//! too.
 
 use std::ops::Range;
-use std::time::Instant;
 
-use crate::guess::{FAULTS_OF_CODE, FAULTS_OF_PROSE, faults, guess, guess_until};
-use crate::scan::{Issue, MAX_TIME, UNREADABLE, scan_until, unreadable};
-use crate::unfenced::{lines, unfenced};
-use crate::{Language, RuleSet};
+use crate::Language;
+use crate::guess::guess;
+use crate::unfenced::lines;
+use crate::view::{View, Writer};
 
 /// A piece of code in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,69 +38,42 @@ pub fn code_blocks(text: &str) -> Vec<CodeBlock> {
     }
 }
 
-/// The code of a text, in order: fenced blocks, and what stands between them when it is clearly code.
-fn all_code(text: &str, deadline: Instant) -> Vec<CodeBlock> {
-    let mut blocks = Vec::new();
-    let mut at = 0;
-    for (covered, block) in fenced(text) {
-        blocks.extend(unfenced(text, at..covered.start, deadline));
-        at = covered.end;
-        blocks.push(block);
-    }
-    blocks.extend(unfenced(text, at..text.len(), deadline));
-    blocks
-}
-
-/// Every issue in the code of a text; spans, lines and columns are those of the text.
-///
-/// A block is read in the language of its tag, or, when the tag names none we read or the code is clearly something else,
-/// in the one its content shows: a wrong tag hides nothing. Code in a language we do not read has no issues.
-pub fn scan_text(text: &str, rules: &RuleSet) -> Vec<Issue> {
-    scan_text_as(text, None, rules)
-}
-
-/// As [`scan_text`], for a text whose untagged code is said to be in a language: used where the content does not tell.
-pub fn scan_text_as(text: &str, hint: Option<Language>, rules: &RuleSet) -> Vec<Issue> {
-    scan_text_until(text, hint, rules, Instant::now() + MAX_TIME)
-}
-
-fn scan_text_until(text: &str, hint: Option<Language>, rules: &RuleSet, deadline: Instant) -> Vec<Issue> {
-    let mut issues = Vec::new();
-    // Blocks come in order, so lines are counted once.
-    let (mut counted, mut lines) = (0, 0);
-    for block in all_code(text, deadline) {
-        let code = text.get(block.span.clone()).unwrap_or_default();
-        let Some(language) = language_of(&block, code, hint, deadline) else { continue };
-        let before = text.get(counted..block.span.start).unwrap_or_default();
-        lines += before.matches('\n').count();
-        counted = block.span.start;
-        for mut issue in scan_until(code, language, rules, deadline) {
-            issue.span = issue.span.start + block.span.start..issue.span.end + block.span.start;
-            issue.line += lines;
-            issues.push(issue);
+/// The code of a block, without the marks of a quote and the margin of a list that stand before each of its lines.
+pub(crate) fn unmarked<'v>(view: &'v View<'_>, covered: &Range<usize>, block: &CodeBlock) -> View<'v> {
+    let text = view.text();
+    let opening = text.get(covered.start..block.span.start).unwrap_or_default();
+    let before = opening.get(..opening.find(['`', '~']).unwrap_or_default()).unwrap_or_default();
+    let quotes = before.matches('>').count();
+    let code = text.get(block.span.clone()).unwrap_or_default();
+    let inside = |line: &str| {
+        let mut rest = line;
+        for _ in 0..quotes {
+            let Some(unquoted) = rest.trim_start_matches([' ', '\t']).strip_prefix('>') else { break };
+            rest = unquoted.strip_prefix(' ').unwrap_or(unquoted);
         }
+        line.len() - rest.len()
+    };
+    let blanks = |line: &str| {
+        let rest = line.get(inside(line)..).unwrap_or_default();
+        (!rest.trim().is_empty()).then(|| rest.len() - rest.trim_start_matches([' ', '\t']).len())
+    };
+    let own = before.rsplit('>').next().unwrap_or_default();
+    let own = own.strip_prefix(' ').filter(|_| quotes > 0).unwrap_or(own).len();
+    let margin = if own == 0 { 0 } else { code.lines().filter_map(blanks).min().unwrap_or(0).min(own) };
+    if quotes == 0 && margin == 0 {
+        return view.part(block.span.clone());
     }
-    if Instant::now() > deadline && issues.iter().all(|issue| issue.rule != UNREADABLE) {
-        // Some code was passed over because there was no time to tell its language; which one can only be supposed.
-        issues.push(unreadable(text, hint.unwrap_or(Language::Python)));
+    let mut writer = Writer::of(view);
+    for line in lines(text, block.span.clone()) {
+        let content = text.get(line.clone()).unwrap_or_default();
+        let cut = inside(content) + blanks(content).map_or(0, |blanks| blanks.min(margin));
+        writer.keep(line.start + cut..line.end);
     }
-    issues
-}
-
-fn language_of(block: &CodeBlock, code: &str, hint: Option<Language>, deadline: Instant) -> Option<Language> {
-    let shown = || guess_until(code, FAULTS_OF_CODE, deadline);
-    match block.language {
-        Some(tagged) if faults(code, tagged, deadline) > MISLABELLED => {
-            Some(guess_until(code, FAULTS_OF_PROSE, deadline).unwrap_or(tagged))
-        }
-        Some(tagged) => Some(tagged),
-        None if block.tag.is_empty() || VAGUE.contains(&block.tag.to_ascii_lowercase().as_str()) => shown().or(hint),
-        None => shown(),
-    }
+    writer.finish()
 }
 
 /// The fenced blocks of a text, each with all it covers, fences included.
-fn fenced(text: &str) -> Vec<(Range<usize>, CodeBlock)> {
+pub(crate) fn fenced(text: &str) -> Vec<(Range<usize>, CodeBlock)> {
     let mut blocks = Vec::new();
     let mut open: Option<(Fence, usize, CodeBlock)> = None;
     for line in lines(text, 0..text.len()) {
@@ -155,12 +127,6 @@ fn unlisted(line: &str) -> &str {
     }
 }
 
-/// The part of a block, in percent, that its language may fail to read before its tag is doubted.
-const MISLABELLED: usize = 5;
-
-/// Tags that say nothing about the language.
-const VAGUE: [&str; 6] = ["text", "txt", "plaintext", "code", "output", "none"];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,32 +156,17 @@ mod tests {
     }
 
     #[test]
-    fn issues_lie_in_the_text() {
-        let rules = RuleSet::built_in().unwrap();
-        let text =
-            "Hé:\n```python\nx = 1\n  \n```\nand\n```\nimport os\ndef f(a):\n    exec(a)\n    return None\n```\n";
-        let issues = scan_text(text, &rules);
-        assert_eq!(issues.len(), 1);
-        assert_eq!((issues[0].line, issues[0].column), (10, 5));
-        assert_eq!(text.get(issues[0].span.clone()), Some("exec(a)"));
-    }
-
-    #[test]
-    fn code_that_was_not_reached_is_an_issue() {
-        let rules = RuleSet::built_in().unwrap();
-        let past = Instant::now().checked_sub(std::time::Duration::from_secs(1)).unwrap();
-        let issues = scan_text_until("```\nimport os\nexec(a)\n```\n", None, &rules, past);
-        assert_eq!(issues.iter().map(|issue| issue.rule.as_str()).collect::<Vec<_>>(), [UNREADABLE]);
-    }
-
-    #[test]
-    fn a_wrong_tag_hides_nothing() {
-        let rules = RuleSet::built_in().unwrap();
-        let code = "import os\n\ndef run(a):\n    exec(a)\n    return None\n";
-        for (tag, count) in [("python", 1), ("java", 1), ("text", 1), ("bash", 1), ("python3.11", 1)] {
-            assert_eq!(scan_text(&format!("```{tag}\n{code}```\n"), &rules).len(), count, "{tag}");
+    fn the_marks_of_quotes_and_lists_are_not_code() {
+        for (text, code) in [
+            ("> ```go\n> x\n>   y\n>\n> ```\n", "x\n  y\n\n"),
+            ("1. so:\n   ```js\n   x\n     y\n   ```\n", "x\n  y\n"),
+            ("- ```go\nx\n  y\n```\n", "x\n  y\n"),
+            ("> - ```go\n>   x\n>   ```\n", "x\n"),
+            ("```go\n  x\n```\n", "  x\n"),
+        ] {
+            let view = View::whole(text).unwrap();
+            let (covered, block) = fenced(text).remove(0);
+            assert_eq!(unmarked(&view, &covered, &block).text(), code, "{text}");
         }
-        assert_eq!(scan_text(code, &rules).len(), 1);
-        assert_eq!(scan_text("Never call exec(a) on input, and import nothing.", &rules), []);
     }
 }

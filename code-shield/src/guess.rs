@@ -6,7 +6,8 @@
 use std::time::Instant;
 
 use crate::Language;
-use crate::scan::{MAX_TIME, parse};
+use crate::fit::Fit;
+use crate::scan::MAX_TIME;
 
 /// The language a text is written in, or nothing when it is prose, or cannot be told.
 pub fn guess(text: &str) -> Option<Language> {
@@ -14,18 +15,22 @@ pub fn guess(text: &str) -> Option<Language> {
 }
 
 /// The likeliest language whose parser accepts nearly all of a text, or else the one that accepts the most, if no more than
-/// `most` percent is left.
+/// `most` percent is left. Of a long text its beginning is asked, then its middle and its end.
 pub(crate) fn guess_until(text: &str, most: usize, deadline: Instant) -> Option<Language> {
-    let sample = sample(text);
+    samples(text).into_iter().find_map(|sample| guess_sample(sample, most, deadline))
+}
+
+fn guess_sample(sample: &str, most: usize, deadline: Instant) -> Option<Language> {
     let mut scored: Vec<(usize, Language)> = MARKS
         .iter()
         .map(|(language, marks)| (marks.iter().map(|mark| sample.matches(mark).take(3).count()).sum(), *language))
-        .filter(|(score, _)| *score > 0)
+        .filter(|(score, language)| *score > 0 && (*language != Language::Bash || is_script(sample)))
+        .filter(|(_, language)| Language::ALL.contains(language))
         .collect();
     scored.sort_by_key(|(score, language)| (std::cmp::Reverse(*score), *language));
     let mut best: Option<(usize, Language)> = None;
     for (_, language) in scored.into_iter().take(3) {
-        let faults = faults(sample, language, deadline);
+        let faults = Fit::of(sample, language, deadline).faults;
         if faults <= FAULTS_OF_PROSE {
             return Some(language);
         }
@@ -36,41 +41,52 @@ pub(crate) fn guess_until(text: &str, most: usize, deadline: Instant) -> Option<
     best.map(|(_, language)| language)
 }
 
+/// Whether a text reads like a shell's script: to the shell's parser any sentence is a command and its arguments.
+fn is_script(text: &str) -> bool {
+    if text.starts_with("#!") {
+        return text.lines().next().is_some_and(|line| line.contains("sh"));
+    }
+    let (mut commands, mut others) = (0, 0);
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let word = line.trim_start_matches("$ ").split([' ', ';', '(']).next().unwrap_or_default();
+        let assigns =
+            word.split_once('=').is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+        if COMMANDS.contains(&word) || assigns { commands += 1 } else { others += 1 }
+    }
+    commands > others * 2
+}
+
+/// Words that begin a line of a script.
+const COMMANDS: [&str; 60] = [
+    "if", "then", "else", "elif", "fi", "for", "do", "done", "while", "case", "esac", "function", "echo", "printf",
+    "cd", "ls", "rm", "cp", "mv", "mkdir", "chmod", "chown", "cat", "grep", "sed", "awk", "find", "curl", "wget",
+    "sudo", "apt", "apt-get", "yum", "git", "docker", "export", "source", ".", "set", "eval", "exec", "exit", "return",
+    "read", "test", "[", "[[", "local", "python", "python3", "pip", "npm", "bash", "sh", "tar", "ssh", "scp", "kill",
+    "trap", "}",
+];
+
 /// The percentage a parser may leave of a text that may be prose.
 pub(crate) const FAULTS_OF_PROSE: usize = 5;
 
 /// The percentage a parser may leave of a text that is known to be code.
 pub(crate) const FAULTS_OF_CODE: usize = 25;
 
-/// How much of a text a language's parser could not make sense of, in percent of its bytes.
-pub(crate) fn faults(text: &str, language: Language, deadline: Instant) -> usize {
-    let text = sample(text);
-    let Some(tree) = parse(text, language, deadline) else { return 100 };
-    let mut cursor = tree.walk();
-    let mut bad = 0;
-    loop {
-        let node = cursor.node();
-        if node.is_error() {
-            bad += node.byte_range().len();
-        }
-        if !node.is_error() && node.has_error() && cursor.goto_first_child() {
-            continue;
-        }
-        while !cursor.goto_next_sibling() {
-            if !cursor.goto_parent() {
-                return bad * 100 / text.trim().len().max(1);
-            }
-        }
+/// The parts of a text that are asked: all of it, or three that begin with a line.
+fn samples(text: &str) -> Vec<&str> {
+    if text.len() <= SAMPLE {
+        return vec![text];
     }
-}
-
-/// The first part of a text, which is enough to tell.
-fn sample(text: &str) -> &str {
-    let mut end = text.len().min(SAMPLE);
+    let from = |at: usize| {
+        let start =
+            text.as_bytes().iter().skip(at).position(|byte| *byte == b'\n').map_or(at, |newline| at + newline + 1);
+        let end = text.as_bytes().iter().take(start + SAMPLE).rposition(|byte| *byte == b'\n').unwrap_or_default();
+        text.get(start..end.max(start)).unwrap_or_default()
+    };
+    let mut end = SAMPLE;
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text.get(..end).unwrap_or_default()
+    vec![text.get(..end).unwrap_or_default(), from(text.len() / 2), from(text.len() - SAMPLE)]
 }
 
 const SAMPLE: usize = 16 << 10;
@@ -136,6 +152,43 @@ const MARKS: &[(Language, &[&str])] = &[
             "Some(",
             "Vec<",
             "let ",
+        ],
+    ),
+    (
+        Language::Php,
+        &["<?php", "$_GET", "$_POST", "$_REQUEST", "$this->", "echo $", "array(", " = $", "($", "];\n", "function "],
+    ),
+    (
+        Language::CSharp,
+        &[
+            "using System",
+            "namespace ",
+            "Console.Write",
+            "public class ",
+            "static void ",
+            "string ",
+            "var ",
+            " new ",
+            "{ get; ",
+        ],
+    ),
+    (
+        Language::Ruby,
+        &["\nend", "puts ", "require '", "require \"", ".each do", " do |", "elsif ", "attr_", "#{", "params["],
+    ),
+    (
+        Language::Bash,
+        &[
+            "#!/bin/",
+            "#!/usr/bin/env bash",
+            "\nfi\n",
+            "; then\n",
+            "\ndone",
+            "$(",
+            "sudo ",
+            "echo \"",
+            "\"$",
+            "apt-get ",
         ],
     ),
 ];

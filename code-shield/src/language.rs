@@ -23,20 +23,45 @@ pub enum Language {
     Go,
     /// Rust.
     Rust,
+    /// PHP, in a page or alone.
+    Php,
+    /// C#.
+    CSharp,
+    /// Ruby.
+    Ruby,
+    /// Bash, and what it shares with other shells.
+    Bash,
 }
 
 impl Language {
-    /// Every language.
-    pub const ALL: [Language; 9] = [
+    /// Every language that this build reads; each is a feature of the crate.
+    pub const ALL: &'static [Language] = &[
+        #[cfg(feature = "python")]
         Language::Python,
+        #[cfg(feature = "javascript")]
         Language::JavaScript,
+        #[cfg(feature = "typescript")]
         Language::TypeScript,
+        #[cfg(feature = "typescript")]
         Language::Tsx,
+        #[cfg(feature = "java")]
         Language::Java,
+        #[cfg(feature = "c")]
         Language::C,
+        #[cfg(feature = "cpp")]
         Language::Cpp,
+        #[cfg(feature = "go")]
         Language::Go,
+        #[cfg(feature = "rust")]
         Language::Rust,
+        #[cfg(feature = "php")]
+        Language::Php,
+        #[cfg(feature = "csharp")]
+        Language::CSharp,
+        #[cfg(feature = "ruby")]
+        Language::Ruby,
+        #[cfg(feature = "bash")]
+        Language::Bash,
     ];
 
     /// The name in rule ids, folders and reports.
@@ -50,6 +75,10 @@ impl Language {
             Language::Cpp => "cpp",
             Language::Go => "go",
             Language::Rust => "rust",
+            Language::Php => "php",
+            Language::CSharp => "csharp",
+            Language::Ruby => "ruby",
+            Language::Bash => "bash",
         }
     }
 
@@ -57,6 +86,11 @@ impl Language {
     ///
     /// Only the first word counts, as in the info string of a fenced block; `{.python}` and `rust,ignore` are understood.
     pub fn from_tag(tag: &str) -> Option<Language> {
+        Language::named(tag).filter(|language| Language::ALL.contains(language))
+    }
+
+    /// As [`Language::from_tag`], also of a language that this build does not read.
+    pub(crate) fn named(tag: &str) -> Option<Language> {
         let word = tag.trim().trim_start_matches(['{', '.']).split([' ', '\t', ',', '}', '{', ':', ';']).next()?;
         let word = word.to_ascii_lowercase();
         let word = word.strip_prefix("language-").or_else(|| word.strip_prefix("lang-")).unwrap_or(&word);
@@ -70,23 +104,47 @@ impl Language {
             "cpp" | "c++" | "cc" | "cxx" | "hpp" | "hxx" | "hh" | "h++" | "arduino" | "ino" => Language::Cpp,
             "go" | "golang" => Language::Go,
             "rust" | "rs" => Language::Rust,
+            "php" | "php3" | "php5" | "php7" | "php8" | "phtml" => Language::Php,
+            "csharp" | "c#" | "cs" | "dotnet" | "csx" | "aspnet" => Language::CSharp,
+            "ruby" | "rb" | "rake" | "jruby" | "rails" => Language::Ruby,
+            "bash" | "sh" | "shell" | "zsh" | "ksh" | "shellscript" => Language::Bash,
             _ => return None,
         })
     }
 
-    pub(crate) fn grammar(self) -> tree_sitter::Language {
-        match self {
+    /// The grammar, if this build has it.
+    pub(crate) fn grammar(self) -> Option<tree_sitter::Language> {
+        let grammar = match self {
+            #[cfg(feature = "python")]
             Language::Python => tree_sitter_python::LANGUAGE,
+            #[cfg(feature = "javascript")]
             Language::JavaScript => tree_sitter_javascript::LANGUAGE,
+            #[cfg(feature = "typescript")]
             Language::TypeScript => tree_sitter_typescript::LANGUAGE_TYPESCRIPT,
+            #[cfg(feature = "typescript")]
             Language::Tsx => tree_sitter_typescript::LANGUAGE_TSX,
+            #[cfg(feature = "java")]
             Language::Java => tree_sitter_java::LANGUAGE,
+            #[cfg(feature = "c")]
             Language::C => tree_sitter_c::LANGUAGE,
+            #[cfg(feature = "cpp")]
             Language::Cpp => tree_sitter_cpp::LANGUAGE,
+            #[cfg(feature = "go")]
             Language::Go => tree_sitter_go::LANGUAGE,
+            #[cfg(feature = "rust")]
             Language::Rust => tree_sitter_rust::LANGUAGE,
-        }
-        .into()
+            #[cfg(feature = "php")]
+            Language::Php => tree_sitter_php::LANGUAGE_PHP_ONLY,
+            #[cfg(feature = "csharp")]
+            Language::CSharp => tree_sitter_c_sharp::LANGUAGE,
+            #[cfg(feature = "ruby")]
+            Language::Ruby => tree_sitter_ruby::LANGUAGE,
+            #[cfg(feature = "bash")]
+            Language::Bash => tree_sitter_bash::LANGUAGE,
+            #[expect(unreachable_patterns, reason = "it is reached in a build without some of the features")]
+            _ => return None,
+        };
+        Some(grammar.into())
     }
 }
 
@@ -118,7 +176,7 @@ mod tests {
 
     #[test]
     fn every_language_is_found_by_its_name() {
-        for language in Language::ALL {
+        for &language in Language::ALL {
             assert_eq!(Language::from_tag(language.name()).unwrap().name(), language.name());
         }
     }

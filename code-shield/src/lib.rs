@@ -26,19 +26,27 @@
 
 #![forbid(unsafe_code)]
 
+mod answer;
 mod document;
 mod fence;
+mod find;
+mod fit;
 mod guess;
 mod language;
 mod names;
+mod page;
 mod predicate;
 mod ruleset;
 mod scan;
+mod spelling;
 pub mod text;
 mod unfenced;
+mod view;
+mod written;
 
+pub use answer::{scan_text, scan_text_as};
 pub use document::DocumentError;
-pub use fence::{CodeBlock, code_blocks, scan_text, scan_text_as};
+pub use fence::{CodeBlock, code_blocks};
 pub use guess::guess;
 pub use language::Language;
 pub use ruleset::RuleSet;

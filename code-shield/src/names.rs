@@ -3,14 +3,18 @@
 //! Without scopes a name stands for all its uses in the file: it is constant only if it is so everywhere, so two functions
 //! that use one name can make a rule speak that could have been silent, and not the other way round.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use tree_sitter::Node;
 
 use crate::Language;
+use reflection::Reflected;
 
+mod constant;
 mod import;
+mod reflection;
 mod value;
 
 /// The names of one file.
@@ -102,7 +106,7 @@ impl<'a> Names<'a> {
 
     /// The dotted path of a name or a chain of members, and whether its first part was imported.
     fn path(&self, node: Node<'a>) -> Option<(String, bool)> {
-        let mut parts: Vec<&str> = Vec::new();
+        let mut parts: Vec<Cow<'_, str>> = Vec::new();
         let mut hops = 0;
         let mut at = node;
         let (root, imported) = loop {
@@ -110,14 +114,41 @@ impl<'a> Names<'a> {
                 "attribute" | "member_expression" | "selector_expression" | "field_access" | "subscript_expression" => {
                     let member =
                         ["attribute", "property", "field", "index"].iter().find_map(|f| at.child_by_field_name(f))?;
-                    parts.push(self.text(member).trim_matches(['"', '\'', '`']));
+                    let computed = at.child_by_field_name("index").and_then(|index| self.constant(index));
+                    let plain = || self.text(member).trim_matches(['"', '\'', '`']);
+                    parts.push(computed.map_or_else(|| Cow::Borrowed(plain()), Cow::Owned));
                     at = ["object", "operand"].iter().find_map(|field| at.child_by_field_name(field))?;
                 }
                 "method_invocation" if at.child_by_field_name("object").is_some() && at.id() == node.id() => {
-                    parts.push(self.text(at.child_by_field_name("name")?));
+                    parts.push(Cow::Borrowed(self.text(at.child_by_field_name("name")?)));
                     at = at.child_by_field_name("object")?;
                 }
                 "parenthesized_expression" => at = at.named_child(0)?,
+                // `(0, eval)`: the last one counts.
+                "sequence_expression" => at = at.named_child(at.named_child_count().checked_sub(1)? as u32)?,
+                // Of PHP: `$f = "system"; $f($x)` and `("sys" . "tem")($x)`.
+                "variable_name" | "string" | "encapsed_string" | "binary_expression"
+                    if self.language == Language::Php =>
+                {
+                    break (self.constant(at)?.to_ascii_lowercase(), false);
+                }
+                "name" | "qualified_name" if self.language == Language::Php => {
+                    break (self.text(at).trim_start_matches('\\').to_ascii_lowercase(), false);
+                }
+                "member_access_expression" => {
+                    parts.push(Cow::Borrowed(self.text(at.child_by_field_name("name")?)));
+                    at = ["expression", "object"].iter().find_map(|field| at.child_by_field_name(field))?;
+                }
+                "constant" | "scope_resolution" | "predefined_type" | "qualified_name" | "generic_name" => {
+                    break (self.text(at).trim_start_matches("::").to_owned(), false);
+                }
+                "call" if self.language == Language::Ruby => {
+                    parts.push(Cow::Borrowed(self.text(at.child_by_field_name("method")?)));
+                    match at.child_by_field_name("receiver") {
+                        Some(receiver) => at = receiver,
+                        None => break (parts.pop()?.into_owned(), false),
+                    }
+                }
                 "identifier"
                 | "type_identifier"
                 | "scoped_type_identifier"
@@ -135,12 +166,14 @@ impl<'a> Names<'a> {
                         _ => break (name.to_owned(), false),
                     }
                 }
-                "call" if self.text(at.child_by_field_name("function")?) == "getattr" => {
-                    let arguments = at.child_by_field_name("arguments")?;
-                    let member = arguments.named_child(1).filter(|member| member.kind() == "string")?;
-                    parts.push(self.text(member).trim_matches(['"', '\'']));
-                    at = arguments.named_child(0)?;
-                }
+                "call" | "subscript" if self.language == Language::Python => match self.reflected(at)? {
+                    Reflected::Member(object, member) => {
+                        parts.push(Cow::Owned(member));
+                        at = object;
+                    }
+                    Reflected::Root(name) => break (self.imports.get(&name).cloned().unwrap_or(name), true),
+                    Reflected::Module(name) => break (name, true),
+                },
                 "call" | "call_expression" => break (self.required_module(at)?, true),
                 _ => return None,
             }
@@ -148,7 +181,7 @@ impl<'a> Names<'a> {
                 return None;
             }
         };
-        let mut path = root;
+        let mut path = if root == "__builtins__" { "builtins".to_owned() } else { root };
         for part in parts.iter().rev() {
             path.push('.');
             path.push_str(part);
@@ -156,10 +189,14 @@ impl<'a> Names<'a> {
         Some((path, imported))
     }
 
-    /// The chain of members that a name was given and never anything else: `h` after `h = hashlib.md5`.
+    /// What a name was given and never anything else, if that is a name too: `h` after `h = hashlib.md5`.
     fn second_name(&self, name: &str) -> Option<Node<'a>> {
         match self.values.get(name)?.as_slice() {
-            [value] if !self.unknown.contains(name) && MEMBERS.contains(&value.kind()) => Some(*value),
+            [value]
+                if !self.unknown.contains(name) && (MEMBERS.contains(&value.kind()) || self.is_reflection(*value)) =>
+            {
+                Some(*value)
+            }
             _ => None,
         }
     }
@@ -167,10 +204,14 @@ impl<'a> Names<'a> {
 
 const LONGEST_PATH: usize = 16;
 
-const MEMBERS: [&str; 3] = ["attribute", "member_expression", "selector_expression"];
+const MEMBERS: [&str; 4] = ["attribute", "member_expression", "selector_expression", "identifier"];
 
 /// Nodes that are a function in one of the grammars.
-const FUNCTIONS: [&str; 12] = [
+const FUNCTIONS: [&str; 16] = [
+    "anonymous_function",
+    "local_function_statement",
+    "method",
+    "singleton_method",
     "function_definition",
     "function_declaration",
     "function_expression",

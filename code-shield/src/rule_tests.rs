@@ -6,7 +6,7 @@ use crate::{Language, RuleSet, scan};
 fn every_example_fires_where_it_says() {
     let rules = RuleSet::built_in().unwrap();
     let mut wrong = Vec::new();
-    for language in Language::ALL {
+    for &language in Language::ALL {
         let documents = rules.documents_of(language);
         if let Err(error) = crate::ruleset::Compiled::new(language, &documents) {
             panic!("{language}: {error}");
@@ -37,7 +37,7 @@ fn every_example_fires_where_it_says() {
 #[test]
 fn every_language_has_rules() {
     let rules = RuleSet::built_in().unwrap();
-    for language in Language::ALL {
+    for &language in Language::ALL {
         assert!(rules.documents_of(language).len() >= 4, "{language}");
     }
 }

@@ -92,6 +92,13 @@ impl RuleSet {
         Ok(())
     }
 
+    /// Compiles the rules of a language, and tells whether that was still to do.
+    pub(crate) fn compile(&self, language: Language) -> bool {
+        let index = Language::ALL.iter().position(|other| *other == language);
+        let done = index.and_then(|index| self.compiled.get(index)).is_none_or(|cell| cell.get().is_some());
+        !done && self.compiled(language).is_some()
+    }
+
     /// The compiled rules of a language, or nothing when they do not compile, which loading has ruled out.
     pub(crate) fn compiled(&self, language: Language) -> Option<&Compiled> {
         let cell = self.compiled.get(Language::ALL.iter().position(|other| *other == language)?)?;
@@ -113,7 +120,13 @@ impl Compiled {
             ends.push(source.len());
         }
         let rule_at = |offset: usize| ends.partition_point(|end| *end <= offset).min(documents.len().saturating_sub(1));
-        let query = Query::new(&language.grammar(), &source)
+        let grammar = language.grammar().ok_or_else(|| DocumentError {
+            file: language.to_string(),
+            line: 1,
+            column: 1,
+            reason: "the program was built without this language".to_owned(),
+        })?;
+        let query = Query::new(&grammar, &source)
             .map_err(|error| query_error(documents, &source, rule_at(error.offset), &error))?;
 
         let mut rule_of = Vec::new();

@@ -8,8 +8,12 @@ use std::time::{Duration, Instant};
 
 use tree_sitter::{Node, ParseOptions, Parser, QueryCursor, QueryCursorOptions, StreamingIterator, Tree};
 
+use crate::answer::scan_view;
 use crate::names::Names;
+use crate::page::without_page;
 use crate::ruleset::{Compiled, Rule};
+use crate::view::View;
+use crate::written::written;
 use crate::{Language, RuleSet, Severity};
 
 /// Something a rule saw in code.
@@ -35,13 +39,17 @@ pub struct Issue {
 
 /// Every issue of a piece of code, in the order of where it starts.
 pub fn scan(source: &str, language: Language, rules: &RuleSet) -> Vec<Issue> {
-    scan_until(source, language, rules, Instant::now() + MAX_TIME)
+    let deadline = Instant::now() + MAX_TIME;
+    match View::whole(source) {
+        Some(view) => scan_view(&view, language, rules, deadline),
+        None => vec![unreadable(source, language)],
+    }
 }
 
 pub(crate) fn scan_until(source: &str, language: Language, rules: &RuleSet, deadline: Instant) -> Vec<Issue> {
     let Some(compiled) = rules.compiled(language) else { return vec![unreadable(source, language)] };
-    let Some(tree) = parse(source, language, deadline) else { return vec![unreadable(source, language)] };
-    let mut issues = matches(source, language, compiled, &tree, deadline);
+    let Some((source, tree)) = written(source, language, deadline) else { return vec![unreadable(source, language)] };
+    let mut issues = matches(&source, language, compiled, &tree, deadline);
     issues.sort_by(|a, b| (a.span.start, a.span.end, &a.rule).cmp(&(b.span.start, b.span.end, &b.rule)));
     issues.dedup_by(|a, b| a.rule == b.rule && a.span.start == b.span.start);
     issues
@@ -49,15 +57,22 @@ pub(crate) fn scan_until(source: &str, language: Language, rules: &RuleSet, dead
 
 /// The tree of a piece of code, or nothing when it is too long or takes too long.
 pub(crate) fn parse(source: &str, language: Language, deadline: Instant) -> Option<Tree> {
+    parse_again(source, language, None, deadline)
+}
+
+/// As [`parse`], with the tree from before an edit.
+pub(crate) fn parse_again(source: &str, language: Language, old: Option<&Tree>, deadline: Instant) -> Option<Tree> {
     if source.len() > MAX_SOURCE {
         return None;
     }
+    let alone = if language == Language::Php { without_page(source) } else { None };
+    let source = alone.as_deref().unwrap_or(source);
     let mut parser = Parser::new();
-    parser.set_language(&language.grammar()).ok()?;
+    parser.set_language(&language.grammar()?).ok()?;
     let mut progress =
         |_: &_| if Instant::now() > deadline { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let options = ParseOptions::new().progress_callback(&mut progress);
-    parser.parse_with_options(&mut |at, _| source.as_bytes().get(at..).unwrap_or_default(), None, Some(options))
+    parser.parse_with_options(&mut |at, _| source.as_bytes().get(at..).unwrap_or_default(), old, Some(options))
 }
 
 fn matches(source: &str, language: Language, compiled: &Compiled, tree: &Tree, deadline: Instant) -> Vec<Issue> {
@@ -167,7 +182,7 @@ mod tests {
 
     #[test]
     fn deep_code_is_read_without_recursion() {
-        for language in Language::ALL {
+        for &language in Language::ALL {
             let deep = format!("{}1{}", "(".repeat(20_000), ")".repeat(20_000));
             // A stack that overflowed, or a scan without an end, would end the test.
             let _ = scan(&deep, language, &RULES);
@@ -195,6 +210,20 @@ mod tests {
             ("import os\nrun = os.system\nrun = print\nrun(c)", 0),
             ("import os\ngetattr(os, 'system')(c)", 1),
             ("import os\ngetattr(os, name)(c)", 0),
+            ("import os\ngetattr(os, 'sys' + 'tem')(c)", 1),
+            ("import os\ngetattr(os, ''.join(['sys', 'tem']))(c)", 1),
+            ("import os\nname = 'metsys'[::-1]\nrun = getattr(os, name)\nrun(c)", 1),
+            ("import os\nvars(os)['sys' 'tem'](c)", 1),
+            ("import os\nos.__dict__['\\x73ystem'](c)", 1),
+            ("__import__('o' + 's').system(c)", 1),
+            ("import importlib\nm = importlib.import_module('o' + 's')\nm.system(c)", 1),
+            ("import sys\nsys.modules['os'].system(c)", 1),
+            ("globals()['ev' + 'al'](c)", 1),
+            ("getattr(__builtins__, 'ex' + f'{\"ec\"}')(c)", 1),
+            ("__builtins__['EVAL'.lower()](c)", 1),
+            ("run = eval\nrun(c)", 1),
+            ("import os\nfrom operator import attrgetter\nattrgetter(chr(115) + 'ystem')(os)(c)", 1),
+            ("tables['ev' + 'al'](c)", 0),
             ("a = a.b\nb = a.b\na(c)", 0),
         ] {
             assert_eq!(scan(code, Language::Python, &RULES).len(), count, "{code}");

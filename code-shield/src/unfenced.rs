@@ -1,34 +1,74 @@
 //! Code that stands in a text without a fence: the whole text, an indented block, or lines between sentences.
 //!
 //! Lines that read like sentences part a text into runs; a run that a parser accepts, and that has the marks of the parser's
-//! language, is code. A single line never is.
+//! language, is code.
 
 use std::ops::Range;
 use std::time::Instant;
 
-use crate::CodeBlock;
+use crate::Language;
+use crate::find::is_data;
 use crate::guess::{FAULTS_OF_PROSE, guess_until};
+use crate::view::{View, Writer};
 
-/// The code in a part of a text that has no fences.
-pub(crate) fn unfenced(text: &str, part: Range<usize>, deadline: Instant) -> Vec<CodeBlock> {
-    let block = |span: Range<usize>| {
-        let code = text.get(span.clone())?;
-        // To Python's parser an indented start is an error, and here it is only the block's own indentation.
-        let margin = code.len() - code.trim_start_matches([' ', '\t']).len();
-        let language = match code.get(..margin) {
-            None | Some("") => guess_until(code, FAULTS_OF_PROSE, deadline),
-            Some(margin) => {
-                let lines = code.split_inclusive('\n').map(|line| line.strip_prefix(margin).unwrap_or(line));
-                guess_until(&lines.collect::<String>(), FAULTS_OF_PROSE, deadline)
-            }
-        }?;
-        let closed = span.end < text.len();
-        Some(CodeBlock { language: Some(language), tag: String::new(), span, closed })
-    };
-    if let Some(whole) = block(part.clone()) {
-        return vec![whole];
+/// A part of a text without fences.
+pub(crate) enum Piece<'v> {
+    /// Lines of code, without their margin.
+    Code(View<'v>, Language),
+    /// A line that is no sentence, alone.
+    Line(View<'v>),
+    /// Anything else.
+    Other(View<'v>),
+}
+
+/// The parts of a text without fences, in order.
+pub(crate) fn pieces<'v>(view: &'v View<'_>, deadline: Instant) -> Vec<Piece<'v>> {
+    let whole = 0..view.text().len();
+    if let Some(code) = code(view, whole.clone(), deadline) {
+        return vec![code];
     }
-    runs(text, part).into_iter().filter_map(block).collect()
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    let other = |pieces: &mut Vec<_>, range: Range<usize>| {
+        if !range.is_empty() {
+            pieces.push(Piece::Other(view.part(range)));
+        }
+    };
+    for (run, count) in runs(view.text(), whole.clone()) {
+        let piece =
+            if count > 1 { code(view, run.clone(), deadline) } else { Some(Piece::Line(view.part(run.clone()))) };
+        if let Some(piece) = piece {
+            other(&mut pieces, at..run.start);
+            at = run.end;
+            pieces.push(piece);
+        }
+    }
+    other(&mut pieces, at..whole.end);
+    pieces
+}
+
+/// A range of lines, if it is code.
+fn code<'v>(view: &'v View<'_>, range: Range<usize>, deadline: Instant) -> Option<Piece<'v>> {
+    let text = view.text().get(range.clone())?;
+    if is_data(text) {
+        return None;
+    }
+    let blanks = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
+    let filled = text.lines().filter(|line| !line.trim().is_empty());
+    let margin = filled.map(blanks).min().unwrap_or(0);
+    let code = if margin == 0 {
+        view.part(range)
+    } else {
+        // To Python's parser an indented start is an error, and here it is only the block's own indentation.
+        let mut writer = Writer::of(view);
+        for line in lines(view.text(), range) {
+            let cut = blanks(view.text().get(line.clone()).unwrap_or_default()).min(margin);
+            writer.keep(line.start + cut..line.end);
+        }
+        writer.finish()
+    };
+    let language = guess_until(code.text(), FAULTS_OF_PROSE, deadline)?;
+    Some(Piece::Code(code, language))
 }
 
 /// The lines of a part of a text, each with its end: `\n`, `\r\n`, or `\r` alone, which Markdown also ends a line with.
@@ -47,22 +87,46 @@ pub(crate) fn lines(text: &str, part: Range<usize>) -> impl Iterator<Item = Rang
     })
 }
 
-/// The runs of lines that are not sentences, from the first to the last line that may be code.
-fn runs(text: &str, part: Range<usize>) -> Vec<Range<usize>> {
+/// The runs of lines that are not sentences, from the first to the last line that may be code, and how many those are.
+///
+/// A blank line before lines that are indented begins a run, and one behind them ends it, as in Markdown.
+fn runs(text: &str, part: Range<usize>) -> Vec<(Range<usize>, usize)> {
     let mut runs = Vec::new();
     let (mut run, mut count) = (0..0, 0);
+    let mut was_blank = true;
+    let mut indented = false;
     for line in lines(text, part) {
-        match Line::read(text.get(line.clone()).unwrap_or_default()) {
-            Line::Code if count == 0 => (run, count) = (line, 1),
+        let content = text.get(line.clone()).unwrap_or_default();
+        let blank = content.trim().is_empty();
+        let deep = content.starts_with("    ") || content.starts_with('\t');
+        if was_blank && !blank {
+            // Code that itself has indented blocks behind blank lines goes on; sentences before or after do not.
+            if count > 0 && deep != indented && (indented || count == 1) {
+                runs.push((run.clone(), count));
+                count = 0;
+            }
+            if count == 0 {
+                indented = deep;
+            }
+        }
+        was_blank = blank;
+        match Line::read(content) {
+            Line::Code if count == 0 => {
+                (run, count, indented) = (line, 1, deep);
+            }
             Line::Code => (run.end, count) = (line.end, count + 1),
             Line::Either => {}
             Line::Sentence => {
-                runs.extend((count > 1).then_some(run.clone()));
+                if count > 0 {
+                    runs.push((run.clone(), count));
+                }
                 count = 0;
             }
         }
     }
-    runs.extend((count > 1).then_some(run));
+    if count > 0 {
+        runs.push((run, count));
+    }
     runs
 }
 
@@ -88,7 +152,7 @@ impl Line {
         let marked = line.contains(['(', ')', '{', '}', '[', ']', ';', '=', '<', '>', '_', '"', '@']);
         let sentence = match line.chars().last() {
             Some('.' | '!' | '?') => !marked || words >= 6,
-            Some(':') => words >= 2 && !marked && !opens,
+            Some(':') => !marked && !opens,
             _ => words >= 6 && !marked && !opens,
         };
         if sentence { Line::Sentence } else { Line::Code }
@@ -96,9 +160,9 @@ impl Line {
 }
 
 /// Words that begin a line of code.
-const OPENERS: [&str; 18] = [
+const OPENERS: [&str; 24] = [
     "if", "elif", "for", "while", "with", "class", "except", "case", "match", "async", "def", "import", "from",
-    "return", "else", "raise", "assert", "switch",
+    "return", "else", "raise", "assert", "switch", "else:", "try:", "finally:", "except:", "default:", "do:",
 ];
 
 #[cfg(test)]
@@ -108,10 +172,13 @@ mod tests {
     use crate::scan::MAX_TIME;
 
     fn found(text: &str) -> Vec<(Language, &str)> {
-        unfenced(text, 0..text.len(), Instant::now() + MAX_TIME)
-            .into_iter()
-            .map(|block| (block.language.unwrap(), &text[block.span]))
-            .collect()
+        let view = View::whole(text).unwrap();
+        let pieces = pieces(&view, Instant::now() + MAX_TIME);
+        let code = pieces.iter().filter_map(|piece| match piece {
+            Piece::Code(code, language) => Some((*language, &text[code.span(&(0..code.text().len()))])),
+            _ => None,
+        });
+        code.collect()
     }
 
     const CODE: &str = "import os\n\n# Run it.\ndef run(command):\n    os.system(command)\n    return None\n";
@@ -123,7 +190,7 @@ mod tests {
         let indented = format!("    {}\n", CODE.trim_end().replace('\n', "\n    "));
         assert_eq!(
             found(&format!("Like this:\n\n{indented}\nThat is all.\n")),
-            [(Language::Python, indented.as_str())]
+            [(Language::Python, indented.trim_start())]
         );
         assert_eq!(found(&format!("<pre><code>\n{CODE}</code></pre>")), [(Language::Python, CODE)]);
         assert_eq!(found(CODE), [(Language::Python, CODE)]);

@@ -47,7 +47,7 @@ impl<'a> Names<'a> {
             return None;
         }
         let argument = call.child_by_field_name("arguments")?.named_child(0)?;
-        matches!(argument.kind(), "string" | "template_string").then(|| module(self.text(argument)))
+        self.constant(argument).map(|name| module(&name))
     }
 
     fn python_import(&mut self, node: Node<'a>, module: Option<&'a str>) {

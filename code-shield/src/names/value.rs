@@ -4,6 +4,7 @@ use regex::Regex;
 use tree_sitter::Node;
 
 use super::Names;
+use crate::Language;
 
 impl<'a> Names<'a> {
     pub(super) fn bind(&mut self, node: Node<'a>) {
@@ -21,14 +22,19 @@ impl<'a> Names<'a> {
             | "var_spec"
             | "const_spec"
             | "let_declaration"
+            | "operator_assignment"
+            | "variable_assignment"
             | "const_item"
             | "static_item" => {
                 let target = field(&["left", "name", "declarator", "pattern"]);
-                let (Some(target), Some(value)) = (target, field(&["right", "value"])) else { return };
+                // The value of a variable of C# has no name of its own.
+                let last = || node.named_child(node.named_child_count().checked_sub(1)? as u32);
+                let unnamed = || last().filter(|last| self.language == Language::CSharp && Some(*last) != target);
+                let (Some(target), Some(value)) = (target, field(&["right", "value"]).or_else(unnamed)) else { return };
                 let adds = field(&["operator"]).is_some_and(|operator| self.text(operator) != "=");
                 self.give(target, if adds { node } else { value });
             }
-            "parameters" | "lambda_parameters" | "formal_parameters" => {
+            "parameters" | "lambda_parameters" | "formal_parameters" | "method_parameters" | "block_parameters" => {
                 let mut cursor = node.walk();
                 for parameter in node.named_children(&mut cursor).collect::<Vec<_>>() {
                     self.spoil(
@@ -36,7 +42,16 @@ impl<'a> Names<'a> {
                     );
                 }
             }
-            "for_statement" | "for_in_clause" | "for_in_statement" | "range_clause" => {
+            // In PHP the names stand behind what is gone through, and before the body.
+            "foreach_statement" if self.language == Language::Php => {
+                let mut cursor = node.walk();
+                for child in node.named_children(&mut cursor).skip(1).collect::<Vec<_>>() {
+                    if node.child_by_field_name("body") != Some(child) {
+                        self.spoil(child);
+                    }
+                }
+            }
+            "for_statement" | "for_in_clause" | "for_in_statement" | "range_clause" | "foreach_statement" => {
                 if let Some(left) = field(&["left"]) {
                     self.spoil(left);
                 }
@@ -58,7 +73,7 @@ impl<'a> Names<'a> {
 
     fn give(&mut self, target: Node<'a>, value: Node<'a>) {
         let target = inner(target);
-        if target.kind() == "identifier" {
+        if VARIABLES.contains(&target.kind()) {
             self.values.entry(self.text(target)).or_default().push(inner(value));
         } else {
             self.spoil(target);
@@ -69,7 +84,7 @@ impl<'a> Names<'a> {
         let target = inner(target);
         let mut cursor = target.walk();
         let inside: Vec<_> = target.named_children(&mut cursor).chain([target]).collect();
-        for node in inside.into_iter().filter(|node| node.kind() == "identifier") {
+        for node in inside.into_iter().filter(|node| VARIABLES.contains(&node.kind())) {
             self.unknown.insert(self.text(node));
         }
     }
@@ -84,15 +99,18 @@ impl<'a> Names<'a> {
                 return false;
             }
             let kind = node.kind();
-            if kind == "identifier" {
+            if VARIABLES.contains(&kind) {
                 let name = self.text(node);
                 match self.values.get(name) {
                     Some(values) if !self.unknown.contains(name) => stack.extend(values),
                     _ => return false,
                 }
-            } else if kind == "keyword_argument" || kind == "cast_expression" || kind == "array_creation_expression" {
-                let Some(value) = node.child_by_field_name("value") else { return false };
+            } else if let ("keyword_argument" | "cast_expression" | "array_creation_expression", Some(value)) =
+                (kind, node.child_by_field_name("value"))
+            {
                 stack.push(value);
+            } else if kind == "name" && self.language == Language::Php {
+                // A constant.
             } else if kind == "type_conversion_expression" || kind == "composite_literal" {
                 let Some(value) = node.child_by_field_name("operand").or_else(|| node.child_by_field_name("body"))
                 else {
@@ -132,7 +150,13 @@ impl<'a> Names<'a> {
             if matches!(node.kind(), "parenthesized_expression" | "reference_expression" | "keyword_argument") {
                 found.extend(node.child_by_field_name("value").or_else(|| node.named_child(0)));
             }
-            if node.kind() == "identifier" {
+            if matches!(node.kind(), "string" | "encapsed_string" | "binary_expression")
+                && self.language == Language::Php
+            {
+                let mut cursor = node.walk();
+                found.extend(node.named_children(&mut cursor).filter(|child| VARIABLES.contains(&child.kind())));
+            }
+            if VARIABLES.contains(&node.kind()) {
                 let values = self.values.get(self.text(node)).into_iter().flatten();
                 let new: Vec<_> = values.filter(|value| !found.contains(value)).copied().collect();
                 found.extend(new);
@@ -144,25 +168,42 @@ impl<'a> Names<'a> {
 
     fn is_built_here(&self, node: Node<'a>) -> bool {
         match node.kind() {
-            "string" | "template_string" | "concatenated_string" => !self.is_literal(node),
-            "binary_operator" | "binary_expression" => {
+            "string"
+            | "template_string"
+            | "concatenated_string"
+            | "encapsed_string"
+            | "heredoc"
+            | "heredoc_body"
+            | "interpolated_string_expression"
+            | "concatenation"
+            | "subshell" => !self.is_literal(node),
+            "binary_operator" | "binary_expression" | "binary" => {
                 let operator = node.child_by_field_name("operator").map_or("", |operator| self.text(operator));
-                matches!(operator, "+" | "%")
+                matches!(operator, "+" | "%" | "." | "<<")
                     && !(operator == "%" && only_numbers(self.text(node)))
                     && !self.is_literal(node)
                     && QUOTES.iter().any(|q| self.text(node).contains(*q))
             }
             "augmented_assignment"
             | "augmented_assignment_expression"
+            | "operator_assignment"
             | "assignment_expression"
             | "assignment_statement" => {
                 node.child_by_field_name("right").is_some_and(|right| !self.is_literal(inner(right)))
             }
-            "call" | "call_expression" | "method_invocation" | "macro_invocation" => {
-                let name = ["function", "name", "macro"].iter().find_map(|field| node.child_by_field_name(field));
+            "call"
+            | "call_expression"
+            | "method_invocation"
+            | "macro_invocation"
+            | "function_call_expression"
+            | "invocation_expression" => {
+                let name =
+                    ["function", "name", "macro", "method"].iter().find_map(|field| node.child_by_field_name(field));
                 let name = name.map_or("", |name| self.text(name));
                 let formats = FORMATTERS.contains(&name)
-                    || [".format", ".concat", "::format", ".Sprintf", ".Sprint"].iter().any(|end| name.ends_with(end));
+                    || [".format", ".concat", "::format", ".Sprintf", ".Sprint", ".Format", ".Concat", ".AppendFormat"]
+                        .iter()
+                        .any(|end| name.ends_with(end));
                 if node.kind() == "macro_invocation" {
                     return formats && (self.text(node).contains(',') || self.text(node).contains('{'));
                 }
@@ -209,9 +250,34 @@ const BUDGET: usize = 400;
 
 const QUOTES: [char; 3] = ['"', '\'', '`'];
 
-const FORMATTERS: [&str; 6] = ["format", "format!", "Sprintf", "concat", "formatted", "format_args"];
+const FORMATTERS: [&str; 9] =
+    ["format", "format!", "Sprintf", "concat", "formatted", "format_args", "sprintf", "vsprintf", "implode"];
 
-const CONTAINERS: [&str; 31] = [
+/// Nodes that are the name of a variable.
+const VARIABLES: [&str; 4] = ["identifier", "variable_name", "instance_variable", "global_variable"];
+
+const CONTAINERS: [&str; 52] = [
+    "argument",
+    "array_creation_expression",
+    "array_element_initializer",
+    "bare_string",
+    "binary",
+    "command_name",
+    "concatenation",
+    "encapsed_string",
+    "hash",
+    "heredoc",
+    "heredoc_body",
+    "implicit_array_creation_expression",
+    "initializer_expression",
+    "interpolated_string_expression",
+    "nowdoc",
+    "simple_expansion",
+    "string_array",
+    "subshell",
+    "unary",
+    "unary_op_expression",
+    "expansion",
     "literal_value",
     "literal_element",
     "keyed_element",
@@ -245,7 +311,28 @@ const CONTAINERS: [&str; 31] = [
     "raw_string_literal",
 ];
 
-const LITERALS: [&str; 47] = [
+const LITERALS: [&str; 68] = [
+    "ansi_c_string",
+    "boolean",
+    "class_constant_access_expression",
+    "constant",
+    "hash_key_symbol",
+    "heredoc_beginning",
+    "heredoc_content",
+    "heredoc_end",
+    "heredoc_start",
+    "interpolation_brace",
+    "interpolation_quote",
+    "interpolation_start",
+    "nowdoc_body",
+    "nowdoc_string",
+    "raw_string",
+    "real_literal",
+    "simple_symbol",
+    "string_literal_encoding",
+    "typeof_expression",
+    "verbatim_string_literal",
+    "word",
     "integer",
     "float",
     "true",
