@@ -76,8 +76,7 @@ fn scan_text_until(text: &str, hint: Option<Language>, rules: &RuleSet, deadline
         lines += before.matches('\n').count();
         counted = block.span.start;
         for mut issue in scan_until(code, language, rules, deadline) {
-            issue.span = issue.span.start + block.span.start..issue.span.end + block.span.start;
-            issue.line += lines;
+            issue.shift(block.span.start, lines);
             issues.push(issue);
         }
     }

@@ -74,6 +74,14 @@ impl Language {
         })
     }
 
+    /// The document in `flow/` that says where its values come from.
+    pub(crate) fn world(self) -> &'static str {
+        match self {
+            Language::TypeScript | Language::Tsx => "javascript",
+            other => other.name(),
+        }
+    }
+
     pub(crate) fn grammar(self) -> tree_sitter::Language {
         match self {
             Language::Python => tree_sitter_python::LANGUAGE,

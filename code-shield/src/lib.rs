@@ -28,6 +28,7 @@
 
 mod document;
 mod fence;
+mod flow;
 mod guess;
 mod language;
 mod names;
@@ -42,7 +43,7 @@ pub use fence::{CodeBlock, code_blocks, scan_text, scan_text_as};
 pub use guess::guess;
 pub use language::Language;
 pub use ruleset::RuleSet;
-pub use scan::{Issue, scan};
+pub use scan::{Issue, Step, scan};
 pub use text::Severity;
 
 #[cfg(test)]
