@@ -34,16 +34,21 @@ use program::Span;
 /// What following the data of one text came to.
 pub(crate) struct Flow {
     pub(crate) issues: Vec<Issue>,
-    notes: HashMap<Span, bool>,
+    notes: HashMap<Span, u64>,
+    /// For every rule of the language, its place among those that follow data.
+    places: HashMap<usize, usize>,
     /// Whether the budget ended before the code.
     pub(crate) exhausted: bool,
 }
 
 impl Flow {
-    /// Whether an argument, or a value that is assigned, is made of constants alone wherever it is reached.
-    pub(crate) fn is_constant(&self, node: Node<'_>) -> bool {
+    /// Whether an argument, or a value that is assigned, is made of constants alone wherever it is reached, or of what
+    /// has been made harmless for this rule.
+    pub(crate) fn is_harmless(&self, node: Node<'_>, rule: usize) -> bool {
         let inner = node.child_by_field_name("value").filter(|_| node.kind() == "keyword_argument");
-        !self.exhausted && self.notes.get(&lower::span(inner.unwrap_or(node))) == Some(&true)
+        let safe = self.notes.get(&lower::span(inner.unwrap_or(node))).copied().unwrap_or(0);
+        let own = self.places.get(&rule).is_some_and(|place| safe & (1 << place) != 0);
+        !self.exhausted && (safe == u64::MAX || own)
     }
 }
 
@@ -79,7 +84,7 @@ pub(crate) fn follow(
             path: path.collect(),
         });
     }
-    Flow { issues, notes: seen.notes, exhausted: seen.exhausted }
+    Flow { issues, notes: seen.notes, places: spec.places(), exhausted: seen.exhausted }
 }
 
 /// Where the lines of a text start.

@@ -103,7 +103,7 @@ fn matches(source: &str, language: Language, compiled: &Compiled, tree: &Tree, d
     cursor.set_match_limit(MAX_MATCHES);
     let follows = || flow::follow(tree.root_node(), source, language, &names, (&compiled.flow, &compiled.rules), deadline);
     let flow = (!compiled.flow.is_empty()).then(follows);
-    let is_constant = |node| flow.as_ref().is_some_and(|flow| flow.is_constant(node));
+    let is_harmless = |node, rule| flow.as_ref().is_some_and(|flow| flow.is_harmless(node, rule));
     let mut issues = Vec::new();
     let mut full = false;
     let options = QueryCursorOptions::new().progress_callback(&mut progress);
@@ -111,13 +111,14 @@ fn matches(source: &str, language: Language, compiled: &Compiled, tree: &Tree, d
     while let Some(matched) = found.next() {
         let captures: Vec<_> = matched.captures().iter().map(|capture| (capture.index, capture.node)).collect();
         let pattern = matched.pattern_index;
-        let rule = compiled.rule_of.get(pattern).and_then(|rule| compiled.rules.get(*rule));
+        let Some(index) = compiled.rule_of.get(pattern).copied() else { continue };
+        let rule = compiled.rules.get(index);
         let node = captures.iter().find(|(capture, _)| *capture == compiled.issue_capture).map(|(_, node)| *node);
         let (Some(rule), Some(node)) = (rule, node) else { continue };
         let holds = |pattern: usize| {
             compiled.predicates.get(pattern).is_some_and(|all| {
                 all.iter().all(|one| one.holds(&captures, &names))
-                    && !all.iter().any(|one| one.is_moot(&captures, is_constant))
+                    && !all.iter().any(|one| one.is_moot(&captures, |node| is_harmless(node, index)))
             })
         };
         if holds(pattern) {

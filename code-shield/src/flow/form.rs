@@ -14,7 +14,7 @@
 //! | `return` | what a handler of requests returns |
 //! | `json.Unmarshal(0 -> 1)` | a propagator: the first argument shows in the second |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 
@@ -168,6 +168,11 @@ impl Spec {
     /// Whether there is nothing to look for.
     pub(crate) fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// For every rule of the language that follows data, its place among these.
+    pub(super) fn places(&self) -> HashMap<usize, usize> {
+        self.rules.iter().enumerate().map(|(place, rule)| (rule.rule, place)).collect()
     }
 
     /// The place of a flow rule among the rules of its language.

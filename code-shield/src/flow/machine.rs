@@ -41,7 +41,7 @@ pub(super) struct Machine<'p, 't> {
     /// Functions that were values, with the names around them.
     closures: Vec<Option<Rc<Closure<'t>>>>,
     hits: Vec<Hit>,
-    notes: HashMap<Span, bool>,
+    notes: HashMap<Span, u64>,
     steps: usize,
     limit: usize,
     entry_end: usize,
@@ -60,8 +60,8 @@ pub(super) struct Hit {
 /// What a run saw.
 pub(super) struct Seen {
     pub(super) hits: Vec<Hit>,
-    /// Of expressions that are arguments or are assigned: whether they were constant each time.
-    pub(super) notes: HashMap<Span, bool>,
+    /// Of expressions that are arguments or are assigned: the rules for which they were harmless each time.
+    pub(super) notes: HashMap<Span, u64>,
     pub(super) exhausted: bool,
 }
 
@@ -301,8 +301,12 @@ impl<'p, 't> Machine<'p, 't> {
 
     fn note(&mut self, at: Span, val: Val) {
         if !self.is_dead() {
-            let clean = self.values.is_clean(val);
-            self.notes.entry(at).and_modify(|before| *before &= clean).or_insert(clean);
+            let harmless = if self.values.is_clean(val) {
+                u64::MAX
+            } else {
+                self.values.taint(val).map_or(0, |taint| taint.safe)
+            };
+            self.notes.entry(at).and_modify(|before| *before &= harmless).or_insert(harmless);
         }
     }
 }

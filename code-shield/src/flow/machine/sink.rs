@@ -72,10 +72,15 @@ impl<'p, 't> Machine<'p, 't> {
         let Kind::Object(list) = self.values.kind(val) else { return self.values.taint(val) };
         let Some(length) = list.length else { return self.values.taint(val) };
         let items: Vec<Val> = (0..length).filter_map(|at| list.field(&at.to_string())).collect();
-        let is_shell = items.iter().any(|item| match self.values.kind(*item) {
-            Kind::Text(text) => matches!(&**text, "-c" | "/c" | "/C" | "-Command"),
+        let is_shell = match items.first().map(|first| self.values.kind(*first)) {
+            Some(Kind::Text(program)) => {
+                let name = program.rsplit(['/', '\\']).next().unwrap_or(program);
+                SHELLS.contains(&name)
+            }
+            // One shell or another, as the system has it.
+            Some(Kind::Clean) => items.get(1).is_some_and(|second| self.values.is_clean(*second)),
             _ => false,
-        });
+        };
         if is_shell { self.values.taint(val) } else { items.first().and_then(|first| self.values.taint(*first)) }
     }
 
@@ -148,5 +153,9 @@ impl<'p, 't> Machine<'p, 't> {
 fn short_name(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
+
+const SHELLS: [&str; 12] = [
+    "sh", "bash", "zsh", "dash", "ksh", "cmd", "cmd.exe", "powershell", "powershell.exe", "pwsh", "env", "sudo",
+];
 
 const MOST_HITS: usize = 500;
