@@ -16,6 +16,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use regex::Regex;
 use serde::Deserialize;
 
 use super::pattern::{Glob, Patterns};
@@ -33,6 +34,9 @@ pub(crate) struct Form {
     /// Texts that a value must contain to do harm: one that was tested or cleaned of them is harmless.
     #[serde(default)]
     harmless_without: Vec<String>,
+    /// Arguments that must not be certain constants: a call with one argument, and a regular expression.
+    #[serde(default)]
+    constants: BTreeMap<String, String>,
 }
 
 /// What a language's own document says.
@@ -56,6 +60,9 @@ pub(crate) struct World {
     quiet: Vec<String>,
     #[serde(default)]
     propagators: Vec<String>,
+    /// Calls whose path tells more about their result than the type it is declared with.
+    #[serde(default)]
+    telling: Vec<String>,
     /// Constructors of empty collections.
     #[serde(default)]
     collections: Vec<String>,
@@ -84,6 +91,8 @@ pub(crate) struct Spec {
     pub(super) quiet: Patterns<()>,
     pub(super) propagators: Patterns<(Selector, Selector)>,
     pub(super) collections: Patterns<()>,
+    pub(super) constants: Patterns<(usize, Selector, Regex)>,
+    pub(super) telling: Vec<Glob>,
     pub(super) handlers: Vec<Glob>,
     pub(super) parameters: Vec<Glob>,
 }
@@ -147,6 +156,7 @@ impl Spec {
         self.kind("request")?;
         self.handlers = world.handlers.iter().map(|text| Glob::new(text)).collect();
         self.parameters = world.parameters.iter().map(|text| Glob::new(text)).collect();
+        self.telling = world.telling.iter().map(|text| Glob::new(text)).collect();
         for path in &world.sanitizers {
             self.sanitizers.add(called(path)?, u64::MAX);
         }
@@ -212,6 +222,13 @@ impl Spec {
         }
         for text in &form.sanitizers {
             self.sanitizers.add(called(text)?, 1 << index);
+        }
+        for (call, pattern) in &form.constants {
+            let (path, sink) = sink(call, index)?;
+            let pattern = Regex::new(pattern).map_err(|error| format!("`{call}`: {error}"))?;
+            for (selector, _) in sink.selectors {
+                self.constants.add(path, (index, selector, pattern.clone()));
+            }
         }
         Ok(())
     }

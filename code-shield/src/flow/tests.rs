@@ -72,6 +72,12 @@ fn measure(language: Language, markdown: &str) -> (f64, f64) {
 }
 
 #[test]
+fn java_tells_vulnerable_from_safe() {
+    let (found, flagged) = measure(Language::Java, include_str!("../../tests/flow/java.md"));
+    assert!(found >= 90.0 && flagged <= 10.0, "{found} {flagged}");
+}
+
+#[test]
 fn python_tells_vulnerable_from_safe() {
     let (found, flagged) = measure(Language::Python, include_str!("../../tests/flow/python.md"));
     assert!(found >= 90.0 && flagged <= 10.0, "{found} {flagged}");

@@ -129,10 +129,12 @@ impl<'t> Lower<'t> {
             match at.kind() {
                 "identifier" => return Some(self.text(at)).filter(|name| !self.is_field(name)),
                 "call" | "call_expression" => {
-                    let callee = at.child_by_field_name("function")?;
-                    at = if MEMBERS.contains(&callee.kind()) { member_object(callee)? } else { return None };
+                    let callee = at.child_by_field_name("function").filter(|callee| MEMBERS.contains(&callee.kind()))?;
+                    at = member_object(callee).filter(|_| member_name(callee).is_some_and(|name| self.keeps_value(name)))?;
                 }
-                "method_invocation" => at = at.child_by_field_name("object")?,
+                "method_invocation" => {
+                    at = field(at, &["object"]).filter(|_| field(at, &["name"]).is_some_and(|name| self.keeps_value(name)))?;
+                }
                 "parenthesized_expression" => at = at.named_child(0)?,
                 kind if INDEXES.contains(&kind) && children(at).iter().any(|child| child.kind() == "slice") => {
                     at = field(at, &["value", "object"])?;
@@ -141,6 +143,14 @@ impl<'t> Lower<'t> {
             }
         }
         None
+    }
+
+    /// Whether a method gives the same text in another case or without its ends.
+    fn keeps_value(&self, name: Node<'t>) -> bool {
+        matches!(
+            self.text(name),
+            "lower" | "upper" | "strip" | "trim" | "casefold" | "toLowerCase" | "toUpperCase" | "toString" | "split"
+        )
     }
 
     fn unary(&mut self, node: Node<'t>) {

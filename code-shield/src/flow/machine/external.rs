@@ -62,6 +62,10 @@ impl<'p, 't> Machine<'p, 't> {
             if let Some(val) = self.condition(name, path, call, below, arguments) {
                 return val;
             }
+            // What is configured is the program's own choice.
+            if let ("getProperty", [_, default]) = (name, arguments) {
+                return *default;
+            }
             if let Some(below) = below {
                 if let Some(val) = self.built_in(name, call, below, arguments) {
                     return val;
@@ -134,7 +138,7 @@ impl<'p, 't> Machine<'p, 't> {
                 Some(self.test([Some(fact), quoted].into_iter().flatten().collect(), true))
             }
             "len" | "strlen" | "isEmpty" | "isBlank" | "isNaN" | "isInteger" | "hashCode" | "exists" | "isPresent"
-            | "endswith" | "endsWith" | "HasSuffix" | "hasOwnProperty" | "compareTo" => Some(Val::CLEAN),
+            | "endswith" | "endsWith" | "HasSuffix" | "length" | "hasOwnProperty" | "compareTo" => Some(Val::CLEAN),
             _ => None,
         }
     }

@@ -207,7 +207,7 @@ impl<'t> Machine<'_, 't> {
                 let kind = kind.trim_start_matches(['*', '&', '?']).split('<').next().unwrap_or(kind);
                 if matches!(kind, "int" | "long" | "short" | "byte" | "double" | "float" | "boolean" | "int64" | "bool") {
                     val = Val::CLEAN;
-                } else if !matches!(kind, "var" | "String" | "Object" | "string") {
+                } else if !matches!(kind, "var" | "String" | "Object" | "string") && !self.tells(val) {
                     val = self.values.with_path(val, kind.into());
                 }
             }
@@ -225,6 +225,10 @@ impl<'t> Machine<'_, 't> {
             val = self.values.with_taint(val, Some(taint));
         }
         self.store_place(place, val);
+    }
+
+    fn tells(&self, val: Val) -> bool {
+        self.values.path(val).is_some_and(|path| self.spec.telling.iter().any(|glob| glob.matches(path)))
     }
 
     /// Puts a value where a place says, and makes anew all that lies around it.

@@ -9,6 +9,7 @@ use crate::flow::value::{Kind, Taint, Val};
 
 impl<'p, 't> Machine<'p, 't> {
     pub(super) fn check_sinks(&mut self, path: &str, call: &'p Call<'t>, below: Option<Val>, arguments: &[Val]) {
+        self.check_constants(path, call, arguments);
         let spec = self.spec;
         for sink in spec.sinks.find(path) {
             if !sink.conditions.iter().all(|(name, wanted)| self.is_so(name, wanted, call, arguments)) {
@@ -26,6 +27,21 @@ impl<'p, 't> Machine<'p, 't> {
             }
             if let Some(taint) = found {
                 self.hit(sink.rule, call.at, taint, &format!("`{}` gets it", short_name(path)));
+            }
+        }
+    }
+
+    /// Constants that a rule does not want.
+    fn check_constants(&mut self, path: &str, call: &'p Call<'t>, arguments: &[Val]) {
+        let spec = self.spec;
+        for (rule, selector, pattern) in spec.constants.find(path) {
+            let values = self.selected(selector, call, None, arguments);
+            let found = values.iter().any(|val| match self.values.kind(*val) {
+                Kind::Text(text) => pattern.is_match(text),
+                _ => false,
+            });
+            if found && !self.hits.iter().any(|hit| hit.rule == *rule && hit.at == call.at) && self.hits.len() < MOST_HITS {
+                self.hits.push(Hit { rule: *rule, at: call.at, way: Vec::new() });
             }
         }
     }
