@@ -101,7 +101,8 @@ fn matches(source: &str, language: Language, compiled: &Compiled, tree: &Tree, d
     };
     let mut cursor = QueryCursor::new();
     cursor.set_match_limit(MAX_MATCHES);
-    let follows = || flow::follow(tree.root_node(), source, language, &names, (&compiled.flow, &compiled.rules), deadline);
+    let follows =
+        || flow::follow(tree.root_node(), source, language, &names, (&compiled.flow, &compiled.rules), deadline);
     let flow = (!compiled.flow.is_empty()).then(follows);
     let is_harmless = |node, rule| flow.as_ref().is_some_and(|flow| flow.is_harmless(node, rule));
     let mut issues = Vec::new();

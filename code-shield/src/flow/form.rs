@@ -132,7 +132,10 @@ pub(super) enum Shape {
 
 impl Spec {
     /// The flow of a language: its own document, and its rules with their places.
-    pub(crate) fn new<'a>(world: Option<&World>, forms: impl Iterator<Item = (usize, &'a Form)>) -> Result<Spec, (usize, String)> {
+    pub(crate) fn new<'a>(
+        world: Option<&World>,
+        forms: impl Iterator<Item = (usize, &'a Form)>,
+    ) -> Result<Spec, (usize, String)> {
         let mut spec = Spec::default();
         if let Some(world) = world {
             spec.world(world).map_err(|reason| (usize::MAX, reason))?;
@@ -206,7 +209,8 @@ impl Spec {
         let mut kinds = if form.from.is_empty() { u16::MAX } else { 0 };
         for kind in &form.from {
             let at = self.kinds.iter().position(|known| known == kind);
-            let at = at.ok_or_else(|| format!("`from: {kind}` is no kind of source; these are: {}", self.kinds.join(", ")))?;
+            let at =
+                at.ok_or_else(|| format!("`from: {kind}` is no kind of source; these are: {}", self.kinds.join(", ")))?;
             kinds |= 1 << at;
         }
         self.rules.push(FlowRule { rule, kinds, harmless_without: form.harmless_without.clone() });
@@ -268,7 +272,8 @@ fn selector(text: &str) -> Result<Selector, String> {
         Some(number) => (number, true),
         None => (text, false),
     };
-    let number = number.parse().map_err(|_| format!("`{text}` is no argument; say `0`, `1..`, `*`, `this` or `name=`"))?;
+    let number =
+        number.parse().map_err(|_| format!("`{text}` is no argument; say `0`, `1..`, `*`, `this` or `name=`"))?;
     Ok(if rest { Selector::From(number) } else { Selector::At(number) })
 }
 

@@ -274,12 +274,11 @@ impl<'p, 't> Machine<'p, 't> {
             if outer.is_none_or(|(_, before)| before == val) || parameters.iter().any(|own| own.name == *name) {
                 continue;
             }
-            if let Some(frame) = self.frames.last_mut() {
-                if let Some(old) = frame.state.get(name) {
+            if let Some(frame) = self.frames.last_mut()
+                && let Some(old) = frame.state.get(name) {
                     let joined = self.values.join(old, *val);
                     frame.state.set(name, joined);
                 }
-            }
         }
     }
 
@@ -301,19 +300,25 @@ impl<'p, 't> Machine<'p, 't> {
 
     fn note(&mut self, at: Span, val: Val) {
         if !self.is_dead() {
-            let harmless = if self.values.is_clean(val) {
-                u64::MAX
-            } else {
-                self.values.taint(val).map_or(0, |taint| taint.safe)
-            };
+            let harmless =
+                if self.values.is_clean(val) { u64::MAX } else { self.values.taint(val).map_or(0, |taint| taint.safe) };
             self.notes.entry(at).and_modify(|before| *before &= harmless).or_insert(harmless);
         }
     }
 }
 
+/// A length as a number of the program.
+fn whole(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
+}
+
 /// Whether a path is that of text that grows in place.
 fn is_builder(path: &str) -> bool {
-    path.contains("StringBu") || path.ends_with("StringWriter") || path.ends_with("StringIO") || path.ends_with("strings.Builder") || path.ends_with("bytes.Buffer")
+    path.contains("StringBu")
+        || path.ends_with("StringWriter")
+        || path.ends_with("StringIO")
+        || path.ends_with("strings.Builder")
+        || path.ends_with("bytes.Buffer")
 }
 
 const FIXED_STEPS: usize = 100_000;
@@ -322,4 +327,3 @@ const STEPS_PER_OPERATION: usize = 60;
 /// After so many operations of one entry, calls are no longer followed into functions.
 const ENTRY_STEPS: usize = 20_000;
 const MOST_VALUES: usize = 2_000_000;
-

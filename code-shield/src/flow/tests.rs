@@ -15,7 +15,7 @@ fn cases(markdown: &str) -> Vec<Case> {
     let mut cases = Vec::new();
     for section in markdown.split("\n## ").skip(1) {
         let (title, rest) = section.split_once('\n').unwrap();
-        let (_, code) = rest.split_once("\n").unwrap();
+        let (_, code) = rest.split_once('\n').unwrap();
         let (code, _) = code.split_once("\n```").unwrap();
         let cwe = title.strip_prefix("CWE-").unwrap().split(' ').next().unwrap().parse().unwrap();
         cases.push(Case {

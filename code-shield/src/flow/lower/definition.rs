@@ -68,7 +68,9 @@ impl<'t> Lower<'t> {
         let parameters = match field(node, &["parameters"]) {
             Some(list) if list.kind() == "identifier" => vec![Parameter::new(self.text(list), span(list))],
             Some(list) => self.parameters(list),
-            None => field(node, &["parameter"]).map(|one| Parameter::new(self.text(one), span(one))).into_iter().collect(),
+            None => {
+                field(node, &["parameter"]).map(|one| Parameter::new(self.text(one), span(one))).into_iter().collect()
+            }
         };
         let nodes = field(node, &["body"]).into_iter().collect();
         // A function inside a method sees the method's class.
@@ -98,12 +100,21 @@ impl<'t> Lower<'t> {
             };
             let rest = matches!(
                 node.kind(),
-                "list_splat_pattern" | "dictionary_splat_pattern" | "rest_pattern" | "spread_parameter"
+                "list_splat_pattern"
+                    | "dictionary_splat_pattern"
+                    | "rest_pattern"
+                    | "spread_parameter"
                     | "variadic_parameter_declaration"
             );
             let names = if names.is_empty() { vec![node] } else { names };
             for name in names {
-                parameters.push(Parameter { name: self.text(name), kind, whole: self.text(node), at: span(node), rest });
+                parameters.push(Parameter {
+                    name: self.text(name),
+                    kind,
+                    whole: self.text(node),
+                    at: span(node),
+                    rest,
+                });
             }
         }
         parameters
@@ -130,7 +141,11 @@ impl<'t> Lower<'t> {
         let mut rest = Vec::new();
         for member in children(body) {
             let marks = self.marks(member);
-            let inner = if member.kind() == "decorated_definition" { field(member, &["definition"]).unwrap_or(member) } else { member };
+            let inner = if member.kind() == "decorated_definition" {
+                field(member, &["definition"]).unwrap_or(member)
+            } else {
+                member
+            };
             let kind = inner.kind();
             if METHODS.contains(&kind) {
                 let method = field(inner, &["name"]).map_or("", |name| self.text(name));

@@ -13,12 +13,31 @@ impl<'t> Lower<'t> {
         }
         let kind = node.kind();
         match kind {
-            "identifier" | "this" | "self" | "super" | "shorthand_property_identifier" | "type_identifier"
-            | "scoped_type_identifier" | "package_identifier" | "variable_name" | "field_identifier"
+            "identifier"
+            | "this"
+            | "self"
+            | "super"
+            | "shorthand_property_identifier"
+            | "type_identifier"
+            | "scoped_type_identifier"
+            | "package_identifier"
+            | "variable_name"
+            | "field_identifier"
             | "property_identifier" => self.name(node),
-            "parenthesized_expression" | "await_expression" | "await" | "as_expression" | "satisfies_expression"
-            | "non_null_expression" | "expression_list" | "spread_element" | "list_splat" | "dictionary_splat"
-            | "keyword_argument" | "literal_element" | "argument" | "parenthesized_pattern"
+            "parenthesized_expression"
+            | "await_expression"
+            | "await"
+            | "as_expression"
+            | "satisfies_expression"
+            | "non_null_expression"
+            | "expression_list"
+            | "spread_element"
+            | "list_splat"
+            | "dictionary_splat"
+            | "keyword_argument"
+            | "literal_element"
+            | "argument"
+            | "parenthesized_pattern"
                 if children(node).len() == 1 || kind == "as_expression" || kind == "keyword_argument" =>
             {
                 match node.child_by_field_name("value").or_else(|| children(node).first().copied()) {
@@ -42,10 +61,18 @@ impl<'t> Lower<'t> {
             "list_comprehension" | "set_comprehension" | "generator_expression" | "dictionary_comprehension" => {
                 self.comprehension(node);
             }
-            "assignment" | "assignment_expression" | "augmented_assignment" | "augmented_assignment_expression"
-            | "named_expression" | "compound_assignment_expr" => self.assignment_value(node),
+            "assignment"
+            | "assignment_expression"
+            | "augmented_assignment"
+            | "augmented_assignment_expression"
+            | "named_expression"
+            | "compound_assignment_expr" => self.assignment_value(node),
             "update_expression" => self.update(node),
-            "call" | "call_expression" | "method_invocation" | "invocation_expression" | "explicit_constructor_invocation" => {
+            "call"
+            | "call_expression"
+            | "method_invocation"
+            | "invocation_expression"
+            | "explicit_constructor_invocation" => {
                 self.call(node);
             }
             "object_creation_expression" | "new_expression" => self.creation(node),
@@ -76,8 +103,9 @@ impl<'t> Lower<'t> {
     }
 
     fn cast(&mut self, node: Node<'t>) {
-        let number = field(node, &["type"])
-            .is_some_and(|kind| matches!(self.text(kind), "int" | "long" | "short" | "byte" | "double" | "float" | "boolean"));
+        let number = field(node, &["type"]).is_some_and(|kind| {
+            matches!(self.text(kind), "int" | "long" | "short" | "byte" | "double" | "float" | "boolean")
+        });
         let Some(value) = field(node, &["value", "operand"]) else { return self.code.push(Op::Unknown) };
         let after = if number { vec![Op::Drop, Op::Clean] } else { Vec::new() };
         self.plan([Task::Expression(value)].into_iter().chain(after.into_iter().map(Task::Emit)).collect::<Vec<_>>());
@@ -109,11 +137,7 @@ impl<'t> Lower<'t> {
             return self.mix(node);
         }
         let names = [self.tested(*left), self.tested(*right)];
-        self.plan([
-            Task::Expression(*left),
-            Task::Expression(*right),
-            Task::Emit(Op::Binary(operator, names)),
-        ]);
+        self.plan([Task::Expression(*left), Task::Expression(*right), Task::Emit(Op::Binary(operator, names))]);
         if operator == Operator::Add || operator == Operator::Percent {
             // What is put together shows as a step; the place is the whole expression.
             if let Some(Task::Emit(op)) = self.tasks.iter_mut().rev().nth(2) {
@@ -129,11 +153,14 @@ impl<'t> Lower<'t> {
             match at.kind() {
                 "identifier" => return Some(self.text(at)).filter(|name| !self.is_field(name)),
                 "call" | "call_expression" => {
-                    let callee = at.child_by_field_name("function").filter(|callee| MEMBERS.contains(&callee.kind()))?;
-                    at = member_object(callee).filter(|_| member_name(callee).is_some_and(|name| self.keeps_value(name)))?;
+                    let callee =
+                        at.child_by_field_name("function").filter(|callee| MEMBERS.contains(&callee.kind()))?;
+                    at = member_object(callee)
+                        .filter(|_| member_name(callee).is_some_and(|name| self.keeps_value(name)))?;
                 }
                 "method_invocation" => {
-                    at = field(at, &["object"]).filter(|_| field(at, &["name"]).is_some_and(|name| self.keeps_value(name)))?;
+                    at = field(at, &["object"])
+                        .filter(|_| field(at, &["name"]).is_some_and(|name| self.keeps_value(name)))?;
                 }
                 "parenthesized_expression" => at = at.named_child(0)?,
                 kind if INDEXES.contains(&kind) && children(at).iter().any(|child| child.kind() == "slice") => {
@@ -319,7 +346,8 @@ impl<'t> Lower<'t> {
 
     fn arguments(&mut self, list: Option<Node<'t>>, tasks: &mut Vec<Task<'t>>) -> Vec<Argument<'t>> {
         let Some(list) = list else { return Vec::new() };
-        let nodes = if matches!(list.kind(), "generator_expression" | "template_string") { vec![list] } else { children(list) };
+        let nodes =
+            if matches!(list.kind(), "generator_expression" | "template_string") { vec![list] } else { children(list) };
         let mut arguments = Vec::new();
         for node in nodes {
             let (name, value) = match node.kind() {
@@ -373,7 +401,8 @@ impl<'t> Lower<'t> {
             let place = Place { base: self.own_name(), way: vec![Hop::Member(self.text(target))] };
             return vec![Task::Emit(Op::Store(place, span(target), kind))];
         }
-        let inner = if target.kind() == "assignment_pattern" { field(target, &["left"]).unwrap_or(target) } else { target };
+        let inner =
+            if target.kind() == "assignment_pattern" { field(target, &["left"]).unwrap_or(target) } else { target };
         if let Some(place) = self.place(inner) {
             return vec![Task::Emit(Op::Store(place, span(target), kind))];
         }

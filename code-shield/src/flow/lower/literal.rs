@@ -13,10 +13,14 @@ impl<'t> Lower<'t> {
                 self.string(node);
                 return true;
             }
-            "string_literal" | "character_literal" | "interpreted_string_literal" | "raw_string_literal"
-            | "rune_literal" | "text_block" | "verbatim_string_literal" | "string_fragment" => {
-                Op::Text(unescaped(content(text)).into())
-            }
+            "string_literal"
+            | "character_literal"
+            | "interpreted_string_literal"
+            | "raw_string_literal"
+            | "rune_literal"
+            | "text_block"
+            | "verbatim_string_literal"
+            | "string_fragment" => Op::Text(unescaped(content(text)).into()),
             "integer" | "number" | "decimal_integer_literal" | "int_literal" | "integer_literal" => {
                 text.replace('_', "").trim_end_matches(['L', 'l', 'n']).parse().map_or(Op::Clean, Op::Int)
             }
@@ -24,9 +28,20 @@ impl<'t> Lower<'t> {
             "false" | "False" => Op::Bool(false),
             "boolean_literal" => Op::Bool(text == "true"),
             "none" | "null" | "nil" | "undefined" | "null_literal" => Op::Null,
-            "float" | "hex_integer_literal" | "octal_integer_literal" | "binary_integer_literal"
-            | "decimal_floating_point_literal" | "float_literal" | "imaginary_literal" | "real_literal" | "regex"
-            | "class_literal" | "instanceof_expression" | "ellipsis" | "iota" | "string_content"
+            "float"
+            | "hex_integer_literal"
+            | "octal_integer_literal"
+            | "binary_integer_literal"
+            | "decimal_floating_point_literal"
+            | "float_literal"
+            | "imaginary_literal"
+            | "real_literal"
+            | "regex"
+            | "class_literal"
+            | "instanceof_expression"
+            | "ellipsis"
+            | "iota"
+            | "string_content"
             | "escape_sequence" => Op::Clean,
             kind if kind == "type" || kind.ends_with("_type") => Op::Unknown,
             _ => return false,
@@ -41,7 +56,11 @@ impl<'t> Lower<'t> {
             .filter(|child| {
                 !matches!(
                     child.kind(),
-                    "string_start" | "string_end" | "interpolation_start" | "interpolation_brace" | "interpolation_quote"
+                    "string_start"
+                        | "string_end"
+                        | "interpolation_start"
+                        | "interpolation_brace"
+                        | "interpolation_quote"
                 )
             })
             .collect();

@@ -13,8 +13,13 @@ impl<'t> Lower<'t> {
         let mut at = node;
         loop {
             match at.kind() {
-                "identifier" | "this" | "self" | "shorthand_property_identifier_pattern" | "variable_name"
-                | "field_identifier" | "package_identifier" => {
+                "identifier"
+                | "this"
+                | "self"
+                | "shorthand_property_identifier_pattern"
+                | "variable_name"
+                | "field_identifier"
+                | "package_identifier" => {
                     let name = self.text(at);
                     let base = if self.is_field(name) {
                         way.push(Hop::Member(name));
@@ -52,10 +57,13 @@ impl<'t> Lower<'t> {
         let Some(node) = node else { return Hop::Any };
         match node.kind() {
             "identifier" => Hop::Name(self.text(node)),
-            "string" | "string_literal" | "interpreted_string_literal" | "integer" | "number"
-            | "decimal_integer_literal" | "int_literal" => {
-                Hop::Key(self.text(node).trim_matches(['"', '\'', '`']).into())
-            }
+            "string"
+            | "string_literal"
+            | "interpreted_string_literal"
+            | "integer"
+            | "number"
+            | "decimal_integer_literal"
+            | "int_literal" => Hop::Key(self.text(node).trim_matches(['"', '\'', '`']).into()),
             _ => Hop::Any,
         }
     }

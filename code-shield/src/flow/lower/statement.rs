@@ -11,14 +11,35 @@ impl<'t> Lower<'t> {
             return true;
         }
         match node.kind() {
-            "module" | "program" | "source_file" | "block" | "statement_block" | "ERROR" | "export_statement"
-            | "else_clause" | "finally_clause" | "labeled_statement" | "synchronized_statement" | "static_initializer"
-            | "var_spec_list" | "constructor_body" | "compound_statement" | "statement_list" | "declaration_list"
-            | "compilation_unit" | "global_statement" | "try_body" => {
+            "module"
+            | "program"
+            | "source_file"
+            | "block"
+            | "statement_block"
+            | "ERROR"
+            | "export_statement"
+            | "else_clause"
+            | "finally_clause"
+            | "labeled_statement"
+            | "synchronized_statement"
+            | "static_initializer"
+            | "var_spec_list"
+            | "constructor_body"
+            | "compound_statement"
+            | "statement_list"
+            | "declaration_list"
+            | "compilation_unit"
+            | "global_statement"
+            | "try_body" => {
                 self.plan(children(node).into_iter().map(Task::Statement));
             }
-            "var_declaration" | "const_declaration" | "lexical_declaration" | "variable_declaration"
-            | "local_variable_declaration" | "field_declaration" | "local_declaration_statement" => {
+            "var_declaration"
+            | "const_declaration"
+            | "lexical_declaration"
+            | "variable_declaration"
+            | "local_variable_declaration"
+            | "field_declaration"
+            | "local_declaration_statement" => {
                 let declarators = children(node).into_iter().filter(|child| {
                     matches!(
                         child.kind(),
@@ -31,8 +52,12 @@ impl<'t> Lower<'t> {
                 let inner = children(node).into_iter();
                 self.plan(inner.map(Task::Statement).collect::<Vec<_>>());
             }
-            "assignment" | "assignment_expression" | "augmented_assignment" | "augmented_assignment_expression"
-            | "assignment_statement" | "short_var_declaration" => {
+            "assignment"
+            | "assignment_expression"
+            | "augmented_assignment"
+            | "augmented_assignment_expression"
+            | "assignment_statement"
+            | "short_var_declaration" => {
                 let tasks = self.assignment(node, &[]);
                 self.plan(tasks);
             }
@@ -40,9 +65,16 @@ impl<'t> Lower<'t> {
                 self.declaration(node);
             }
             "if_statement" | "elif_clause" => self.branch(node),
-            "while_statement" | "do_statement" | "for_statement" | "for_in_statement" | "enhanced_for_statement"
+            "while_statement"
+            | "do_statement"
+            | "for_statement"
+            | "for_in_statement"
+            | "enhanced_for_statement"
             | "foreach_statement" => self.repeat(node),
-            "switch_expression" | "switch_statement" | "match_statement" | "expression_switch_statement"
+            "switch_expression"
+            | "switch_statement"
+            | "match_statement"
+            | "expression_switch_statement"
             | "type_switch_statement" => self.switch(node),
             "try_statement" | "try_with_resources_statement" => self.attempt(node),
             "with_statement" => self.with(node),
@@ -56,14 +88,26 @@ impl<'t> Lower<'t> {
                 }
             }
             "throw_statement" | "raise_statement" => {
-                let raised = children(node).into_iter().flat_map(|child| [Task::Expression(child), Task::Emit(Op::Drop)]);
+                let raised =
+                    children(node).into_iter().flat_map(|child| [Task::Expression(child), Task::Emit(Op::Drop)]);
                 self.plan(raised.chain([Task::Emit(Op::Raise)]).collect::<Vec<_>>());
             }
             "break_statement" => self.code.push(Op::Break),
             "continue_statement" => self.code.push(Op::Continue),
-            "import_statement" | "import_from_statement" | "import_declaration" | "package_declaration" | "pass_statement"
-            | "package_clause" | "comment" | "global_nonlocal" | "empty_statement" | "type_declaration"
-            | "import_specifier" | "future_import_statement" | "line_comment" | "block_comment" => {}
+            "import_statement"
+            | "import_from_statement"
+            | "import_declaration"
+            | "package_declaration"
+            | "pass_statement"
+            | "package_clause"
+            | "comment"
+            | "global_nonlocal"
+            | "empty_statement"
+            | "type_declaration"
+            | "import_specifier"
+            | "future_import_statement"
+            | "line_comment"
+            | "block_comment" => {}
             _ => return is_comment(node),
         }
         true
@@ -90,7 +134,9 @@ impl<'t> Lower<'t> {
         }
         let operator = field(node, &["operator"]).map_or("=", |operator| self.text(operator));
         let mut tasks = Vec::new();
-        if !matches!(operator, "=" | ":=") {
+        if matches!(operator, "=" | ":=") {
+            tasks.push(Task::Expression(value));
+        } else {
             let operator = match operator {
                 "+=" | ".=" => Operator::Add,
                 "-=" => Operator::Subtract,
@@ -100,8 +146,6 @@ impl<'t> Lower<'t> {
             };
             let join = Op::Binary(operator, [None, None]);
             tasks.extend([Task::Expression(target), Task::Expression(value), Task::Emit(join)]);
-        } else {
-            tasks.push(Task::Expression(value));
         }
         tasks.push(Task::Emit(Op::Note(span(value))));
         tasks.extend(keep.iter().cloned().map(Task::Emit));
@@ -178,19 +222,21 @@ impl<'t> Lower<'t> {
         let head = clause.unwrap_or(node);
         tasks.extend(field(head, &["init", "initializer"]).map(Task::Statement));
         let (start, other, end) = (self.label(), self.label(), self.label());
-        let source = field(head, &["right"]).or_else(|| {
-            matches!(node.kind(), "enhanced_for_statement").then(|| field(node, &["value"])).flatten()
-        });
-        let target = field(head, &["left"]).or_else(|| {
-            matches!(node.kind(), "enhanced_for_statement").then(|| field(node, &["name"])).flatten()
-        });
+        let source = field(head, &["right"])
+            .or_else(|| matches!(node.kind(), "enhanced_for_statement").then(|| field(node, &["value"])).flatten());
+        let target = field(head, &["left"])
+            .or_else(|| matches!(node.kind(), "enhanced_for_statement").then(|| field(node, &["name"])).flatten());
         if let Some(source) = source {
             tasks.push(Task::Expression(source));
             tasks.push(Task::Emit(Op::Element));
             let single = target.filter(|target| head.kind() == "range_clause" && children(*target).len() == 2);
             match (single, target) {
-                (Some(pair), _) => tasks.extend(children(pair).get(1).map(|value| self.store(*value, None)).unwrap_or_default()),
-                (None, Some(target)) => tasks.extend(self.store(target, field(node, &["type"]).map(|kind| self.text(kind)))),
+                (Some(pair), _) => {
+                    tasks.extend(children(pair).get(1).map(|value| self.store(*value, None)).unwrap_or_default());
+                }
+                (None, Some(target)) => {
+                    tasks.extend(self.store(target, field(node, &["type"]).map(|kind| self.text(kind))));
+                }
                 (None, None) => tasks.push(Task::Emit(Op::Drop)),
             }
         }
@@ -198,7 +244,11 @@ impl<'t> Lower<'t> {
         let condition = field(head, &["condition"]).filter(|_| node.kind() != "do_statement");
         let condition = condition.filter(|condition| condition.kind() != "empty_statement");
         if let Some(condition) = condition {
-            let condition = if condition.kind() == "expression_statement" { condition.named_child(0).unwrap_or(condition) } else { condition };
+            let condition = if condition.kind() == "expression_statement" {
+                condition.named_child(0).unwrap_or(condition)
+            } else {
+                condition
+            };
             tasks.extend([Task::Expression(condition), Task::Emit(Op::Branch(other))]);
         } else if source.is_some() {
             tasks.extend([Task::Emit(Op::Unknown), Task::Emit(Op::Branch(other))]);
@@ -226,7 +276,10 @@ impl<'t> Lower<'t> {
         let body = field(node, &["body"]).unwrap_or(node);
         for case in children(body) {
             let parts = children(case);
-            let stops = !matches!(case.kind(), "switch_block_statement_group" | "switch_case" | "switch_default" | "switch_section");
+            let stops = !matches!(
+                case.kind(),
+                "switch_block_statement_group" | "switch_case" | "switch_default" | "switch_section"
+            );
             let mut labels = Vec::new();
             let mut body = Vec::new();
             let mut is_default = matches!(case.kind(), "switch_default" | "default_case");

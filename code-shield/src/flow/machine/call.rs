@@ -30,7 +30,7 @@ impl<'p, 't> Machine<'p, 't> {
                 self.call_function(call, &closure, &arguments);
             }
             Target::Class(class) if self.may_construct(class) => self.construct(call, class, below, arguments),
-            _ => self.call_outside(call, below, arguments),
+            _ => self.call_outside(call, below, &arguments),
         }
     }
 
@@ -103,7 +103,9 @@ impl<'p, 't> Machine<'p, 't> {
 
     fn may_construct(&self, class: usize) -> bool {
         self.frames.len() < MOST_FRAMES
-            && self.frames.iter().all(|frame| !matches!(frame.finish, Finish::Construct(other) | Finish::Template(other) if other == class))
+            && self.frames.iter().all(
+                |frame| !matches!(frame.finish, Finish::Construct(other) | Finish::Template(other) if other == class),
+            )
     }
 
     fn call_function(&mut self, call: &'p Call<'t>, closure: &Closure<'t>, arguments: &[Val]) {
@@ -140,8 +142,8 @@ impl<'p, 't> Machine<'p, 't> {
         let program = self.program;
         let Some(function) = program.functions.get(closure.function) else { return state };
         let mut parameters = function.parameters.iter();
-        if function.has_self {
-            if let Some(own) = parameters.next() {
+        if function.has_self
+            && let Some(own) = parameters.next() {
                 let this = match (closure.this, function.class) {
                     (Some(this), _) => this,
                     (None, Some(class)) => self.instance(class),
@@ -149,12 +151,12 @@ impl<'p, 't> Machine<'p, 't> {
                 };
                 state.set(own.name, this);
             }
-        }
         let spread = call.arguments.iter().any(|argument| argument.spread);
         let everything = if spread { Some(self.mix(arguments)) } else { None };
         let mut positions = call.arguments.iter().zip(arguments).filter(|(argument, _)| argument.name.is_none());
         for parameter in parameters {
-            let named = call.arguments.iter().zip(arguments).find(|(argument, _)| argument.name == Some(parameter.name));
+            let named =
+                call.arguments.iter().zip(arguments).find(|(argument, _)| argument.name == Some(parameter.name));
             let val = if let Some(everything) = everything {
                 everything
             } else if parameter.rest {
@@ -215,7 +217,11 @@ impl<'p, 't> Machine<'p, 't> {
             // What a class that we cannot construct was given may be anywhere in it.
             let taint = self.taint_of_all(&arguments);
             let carrying = self.values.carrying(taint);
-            let val = if taint.is_some() { self.values.object(Object { class: Some(class), rest: Some(carrying), ..Object::default() }) } else { this };
+            let val = if taint.is_some() {
+                self.values.object(Object { class: Some(class), rest: Some(carrying), ..Object::default() })
+            } else {
+                this
+            };
             return self.push(val);
         };
         let closure = Closure { function, captured: Rc::new(Vec::new()), this: Some(this) };

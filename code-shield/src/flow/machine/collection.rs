@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Machine, is_builder};
+use super::{Machine, is_builder, whole};
 use crate::flow::program::Call;
 use crate::flow::value::{Kind, Object, Val};
 
@@ -53,7 +53,14 @@ impl<'p, 't> Machine<'p, 't> {
         self.values.add(crate::flow::value::Value { path: None, ..value })
     }
 
-    fn collection(&mut self, name: &str, call: &'p Call<'t>, below: Val, object: &Rc<Object>, arguments: &[Val]) -> Option<Val> {
+    fn collection(
+        &mut self,
+        name: &str,
+        call: &'p Call<'t>,
+        below: Val,
+        object: &Rc<Object>,
+        arguments: &[Val],
+    ) -> Option<Val> {
         let mut new = (**object).clone();
         let first = arguments.first().copied();
         let second = arguments.get(1).copied();
@@ -82,19 +89,20 @@ impl<'p, 't> Machine<'p, 't> {
                     },
                     _ => None,
                 };
-                match (at, new.length) {
-                    (Some(at), Some(_)) => remove(&mut new, at).unwrap_or(element),
-                    _ => {
-                        let key = first.and_then(|key| self.key_of(key)).filter(|_| new.length.is_none());
-                        let taken = key.and_then(|key| {
-                            let at = new.fields.iter().position(|(name, _)| *name == key)?;
-                            Some(new.fields.remove(at).1)
-                        });
-                        taken.unwrap_or(element)
-                    }
+                if let (Some(at), Some(_)) = (at, new.length) { remove(&mut new, at).unwrap_or(element) } else {
+                    let key = first.and_then(|key| self.key_of(key)).filter(|_| new.length.is_none());
+                    let taken = key.and_then(|key| {
+                        let at = new.fields.iter().position(|(name, _)| *name == key)?;
+                        Some(new.fields.remove(at).1)
+                    });
+                    taken.unwrap_or(element)
                 }
             }
-            ("put" | "set" | "__setitem__" | "setdefault" | "setProperty" | "putIfAbsent" | "setAttribute", Some(key), Some(val)) => {
+            (
+                "put" | "set" | "__setitem__" | "setdefault" | "setProperty" | "putIfAbsent" | "setAttribute",
+                Some(key),
+                Some(val),
+            ) => {
                 match (arguments.get(2), self.key_of(key)) {
                     // A section, a key and a value.
                     (Some(deep), Some(key)) => {
@@ -109,7 +117,8 @@ impl<'p, 't> Machine<'p, 't> {
             ("get" | "elementAt" | "getProperty" | "getOrDefault" | "at" | "getAttribute", Some(key), other) => {
                 let section = other.and_then(|other| self.key_of(other));
                 let key = self.key_of(key);
-                let deep = key.as_ref().zip(section).and_then(|(key, inner)| object.field(&format!("{key}\u{0}{inner}")));
+                let deep =
+                    key.as_ref().zip(section).and_then(|(key, inner)| object.field(&format!("{key}\u{0}{inner}")));
                 let found = deep.or_else(|| object.field(&key?));
                 return Some(match (found, object.rest, other) {
                     (Some(found), _, _) => found,
@@ -138,7 +147,7 @@ impl<'p, 't> Machine<'p, 't> {
             }
             ("size" | "count" | "length" | "isEmpty", None, _) => {
                 return Some(match object.length {
-                    Some(length) => self.values.of(Kind::Int(length as i64)),
+                    Some(length) => self.values.of(Kind::Int(whole(length))),
                     None => Val::CLEAN,
                 });
             }
@@ -156,7 +165,14 @@ impl<'p, 't> Machine<'p, 't> {
     }
 
     /// `setName(x)` and `getName()` of an instance from elsewhere.
-    fn bean(&mut self, name: &str, call: &'p Call<'t>, below: Val, object: &Rc<Object>, arguments: &[Val]) -> Option<Val> {
+    fn bean(
+        &mut self,
+        name: &str,
+        call: &'p Call<'t>,
+        below: Val,
+        object: &Rc<Object>,
+        arguments: &[Val],
+    ) -> Option<Val> {
         let own = |start: &str| name.strip_prefix(start).filter(|rest| rest.starts_with(char::is_uppercase));
         if let (Some(field), [val]) = (own("set"), arguments) {
             let mut new = (**object).clone();
@@ -170,7 +186,10 @@ impl<'p, 't> Machine<'p, 't> {
         if let (Some(field), []) = (own("get").or_else(|| own("is")), arguments) {
             return object.field(field);
         }
-        if matches!(name, "iterator" | "values" | "items" | "keys" | "entrySet" | "toArray" | "copy" | "stream" | "keySet") {
+        if matches!(
+            name,
+            "iterator" | "values" | "items" | "keys" | "entrySet" | "toArray" | "copy" | "stream" | "keySet"
+        ) {
             return Some(self.any_element(below));
         }
         None
@@ -198,7 +217,7 @@ impl<'p, 't> Machine<'p, 't> {
                 let found = usize::try_from(at).ok().and_then(|at| text.chars().nth(at));
                 Kind::Text(found.map(|c| c.to_string()).unwrap_or_default().into())
             }
-            ("length", None) => Kind::Int(text.chars().count() as i64),
+            ("length", None) => Kind::Int(whole(text.chars().count())),
             ("toUpperCase" | "upper", None) => Kind::Text(text.to_uppercase().into()),
             ("toLowerCase" | "lower", None) => Kind::Text(text.to_lowercase().into()),
             ("trim" | "strip" | "toString" | "intern", None) => Kind::Text(text.trim().into()),
@@ -223,11 +242,10 @@ impl<'p, 't> Machine<'p, 't> {
             return None;
         }
         let Kind::Text(gone) = self.values.kind(*arguments.first()?).clone() else { return None };
-        if let Some(Kind::Text(with)) = arguments.get(1).map(|with| self.values.kind(*with)) {
-            if with.contains(&*gone) {
+        if let Some(Kind::Text(with)) = arguments.get(1).map(|with| self.values.kind(*with))
+            && with.contains(&*gone) {
                 return None;
             }
-        }
         let parts: Vec<Val> = [below].into_iter().chain(arguments.iter().copied()).collect();
         let mixed = self.mix(&parts);
         let cleaned = self.without(mixed, &gone);

@@ -104,12 +104,38 @@ impl<'t> Machine<'_, 't> {
 }
 
 const NUMBERS: [&str; 18] = [
-    "int", "float", "bool", "long", "double", "short", "byte", "boolean", "Integer", "Long", "Double", "Boolean", "UUID",
-    "LocalDate", "int64", "number", "uint", "date",
+    "int",
+    "float",
+    "bool",
+    "long",
+    "double",
+    "short",
+    "byte",
+    "boolean",
+    "Integer",
+    "Long",
+    "Double",
+    "Boolean",
+    "UUID",
+    "LocalDate",
+    "int64",
+    "number",
+    "uint",
+    "date",
 ];
 
 /// What a framework gives a handler besides the request's values.
 const SERVICES: [&str; 12] = [
-    "Request", "Response", "BackgroundTasks", "Session", "AsyncSession", "Model", "HttpServletRequest",
-    "HttpServletResponse", "HttpSession", "Principal", "WebSocket", "RedirectAttributes",
+    "Request",
+    "Response",
+    "BackgroundTasks",
+    "Session",
+    "AsyncSession",
+    "Model",
+    "HttpServletRequest",
+    "HttpServletResponse",
+    "HttpSession",
+    "Principal",
+    "WebSocket",
+    "RedirectAttributes",
 ];

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::sink::selected;
 use super::{Finish, Machine};
 use crate::Language;
 use crate::flow::form::Selector;
@@ -10,13 +11,13 @@ use crate::flow::state::State;
 use crate::flow::value::{Fact, Kind, Val};
 
 impl<'p, 't> Machine<'p, 't> {
-    pub(super) fn call_outside(&mut self, call: &'p Call<'t>, below: Option<Val>, arguments: Vec<Val>) {
+    pub(super) fn call_outside(&mut self, call: &'p Call<'t>, below: Option<Val>, arguments: &[Val]) {
         let path = self.path_of(call, below);
-        self.check_sinks(&path, call, below, &arguments);
-        let result = self.result_of(&path, call, below, &arguments);
+        self.check_sinks(&path, call, below, arguments);
+        let result = self.result_of(&path, call, below, arguments);
         self.push(result);
-        self.propagate(&path, call, below, &arguments);
-        self.run_callbacks(below, &arguments);
+        self.propagate(&path, call, below, arguments);
+        self.run_callbacks(below, arguments);
     }
 
     /// The path of what is called, as documents write it.
@@ -66,11 +67,10 @@ impl<'p, 't> Machine<'p, 't> {
             if let ("getProperty", [_, default]) = (name, arguments) {
                 return *default;
             }
-            if let Some(below) = below {
-                if let Some(val) = self.built_in(name, call, below, arguments) {
+            if let Some(below) = below
+                && let Some(val) = self.built_in(name, call, below, arguments) {
                     return val;
                 }
-            }
         }
         if self.spec.quiet.find(path).next().is_some() {
             return self.values.named(format!("{path}()").into());
@@ -85,18 +85,31 @@ impl<'p, 't> Machine<'p, 't> {
             || receiver.is_some_and(|below| self.values.is_clean(below))
             || PURE.contains(&name);
         if taint.is_none() && pure && parts.iter().all(|part| self.values.is_clean(*part)) {
-            return if matches!(call.callee, Callee::New(_)) { self.values.with_path(Val::CLEAN, Rc::clone(path)) } else { Val::CLEAN };
+            return if matches!(call.callee, Callee::New(_)) {
+                self.values.with_path(Val::CLEAN, Rc::clone(path))
+            } else {
+                Val::CLEAN
+            };
         }
         let val = self.values.carrying(taint);
         let builder = matches!(call.callee, Callee::New(_)) && path.contains("StringBu");
-        let path = if matches!(call.callee, Callee::New(_)) || builder { Rc::clone(path) } else { format!("{path}()").into() };
+        let path =
+            if matches!(call.callee, Callee::New(_)) || builder { Rc::clone(path) } else { format!("{path}()").into() };
         self.values.with_path(val, path)
     }
 
     /// Calls that are asked in conditions.
-    fn condition(&mut self, name: &str, path: &str, call: &Call<'t>, below: Option<Val>, arguments: &[Val]) -> Option<Val> {
+    fn condition(
+        &mut self,
+        name: &str,
+        path: &str,
+        call: &Call<'t>,
+        below: Option<Val>,
+        arguments: &[Val],
+    ) -> Option<Val> {
         let receiver = call.receiver.as_ref().filter(|place| place.way.is_empty()).map(|place| place.base);
-        let first = call.arguments.first().and_then(|argument| argument.place.as_ref()).filter(|place| place.way.is_empty());
+        let first =
+            call.arguments.first().and_then(|argument| argument.place.as_ref()).filter(|place| place.way.is_empty());
         let first = first.map(|place| place.base);
         let argument = arguments.first().copied();
         match name {
@@ -146,7 +159,7 @@ impl<'p, 't> Machine<'p, 't> {
     fn propagate(&mut self, path: &str, call: &'p Call<'t>, below: Option<Val>, arguments: &[Val]) {
         let spec = self.spec;
         for (from, to) in spec.propagators.find(path) {
-            let given = self.selected(from, call, below, arguments);
+            let given = selected(from, call, below, arguments);
             let Some(taint) = self.taint_of_all(&given) else { continue };
             let place = match to {
                 Selector::This => call.receiver.as_ref(),
@@ -169,21 +182,20 @@ impl<'p, 't> Machine<'p, 't> {
     /// Something outside that is given a value from outside keeps it.
     fn change_receiver(&mut self, path: &str, call: &'p Call<'t>, below: Option<Val>, arguments: &[Val]) {
         let name = path.rsplit('.').next().unwrap_or(path);
-        let changes = CHANGING.iter().any(|start| name.strip_prefix(start).is_some_and(|rest| !rest.starts_with(char::is_lowercase)));
+        let changes = CHANGING
+            .iter()
+            .any(|start| name.strip_prefix(start).is_some_and(|rest| !rest.starts_with(char::is_lowercase)));
         let (Some(place), Some(below)) = (&call.receiver, below.filter(|_| changes)) else { return };
         if matches!(self.values.kind(below), Kind::Object(_)) || place.base == "request" {
             return;
         }
         let Some(taint) = self.taint_of_all(arguments) else { return };
         let taint = crate::flow::value::join_taint(self.values.value(below).taint, Some(taint));
-        let val = match self.values.kind(below) {
-            Kind::Unknown => self.values.with_taint(below, taint),
-            _ => {
-                let carrying = self.values.carrying(taint);
-                match self.values.path(below).cloned() {
-                    Some(path) => self.values.with_path(carrying, path),
-                    None => carrying,
-                }
+        let val = if let Kind::Unknown = self.values.kind(below) { self.values.with_taint(below, taint) } else {
+            let carrying = self.values.carrying(taint);
+            match self.values.path(below).cloned() {
+                Some(path) => self.values.with_path(carrying, path),
+                None => carrying,
             }
         };
         self.store_place(place, val);
@@ -201,12 +213,9 @@ impl<'p, 't> Machine<'p, 't> {
             let Some(function) = program.functions.get(closure.function) else { continue };
             let mut state = State::default();
             for parameter in &function.parameters {
-                let val = match taint {
-                    Some(_) => self.values.carrying(taint),
-                    None => {
-                        let typed = parameter.kind.filter(|_| matches!(self.language, Language::Java | Language::Go));
-                        self.values.named(typed.unwrap_or(parameter.name).trim_start_matches('*').into())
-                    }
+                let val = if taint.is_some() { self.values.carrying(taint) } else {
+                    let typed = parameter.kind.filter(|_| matches!(self.language, Language::Java | Language::Go));
+                    self.values.named(typed.unwrap_or(parameter.name).trim_start_matches('*').into())
                 };
                 state.set(parameter.name, val);
             }
@@ -220,6 +229,28 @@ const CHANGING: [&str; 10] = ["append", "set", "add", "put", "insert", "push", "
 
 /// Functions whose results are constant when all they are given is.
 const PURE: [&str; 24] = [
-    "format", "join", "Sprintf", "Sprint", "str", "String", "valueOf", "concat", "Join", "encode", "decode", "list", "tuple",
-    "dict", "set", "sorted", "asList", "of", "path.join", "resolve", "dirname", "abspath", "fromString", "bytes",
+    "format",
+    "join",
+    "Sprintf",
+    "Sprint",
+    "str",
+    "String",
+    "valueOf",
+    "concat",
+    "Join",
+    "encode",
+    "decode",
+    "list",
+    "tuple",
+    "dict",
+    "set",
+    "sorted",
+    "asList",
+    "of",
+    "path.join",
+    "resolve",
+    "dirname",
+    "abspath",
+    "fromString",
+    "bytes",
 ];

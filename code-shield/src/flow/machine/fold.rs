@@ -29,7 +29,9 @@ impl<'t> Machine<'_, 't> {
                 };
                 self.values.of(kind)
             }
-            Operator::In | Operator::NotIn => self.contains(right, left, [names[1], names[0]], operator == Operator::In),
+            Operator::In | Operator::NotIn => {
+                self.contains(right, left, [names[1], names[0]], operator == Operator::In)
+            }
             Operator::And | Operator::Or => self.both(operator, left, right),
             Operator::Other => self.mix(&[left, right]),
         }
@@ -38,7 +40,9 @@ impl<'t> Machine<'_, 't> {
     fn add(&mut self, left: Val, right: Val) -> Val {
         let joined = match (self.values.kind(left), self.values.kind(right)) {
             (Kind::Int(x), Kind::Int(y)) => Some(Kind::Int(x.wrapping_add(*y))),
-            (Kind::Text(x), Kind::Text(y)) if x.len() + y.len() < LONGEST_TEXT => Some(Kind::Text(format!("{x}{y}").into())),
+            (Kind::Text(x), Kind::Text(y)) if x.len() + y.len() < LONGEST_TEXT => {
+                Some(Kind::Text(format!("{x}{y}").into()))
+            }
             (Kind::Text(x), Kind::Int(y)) => Some(Kind::Text(format!("{x}{y}").into())),
             (Kind::Int(x), Kind::Text(y)) => Some(Kind::Text(format!("{x}{y}").into())),
             (Kind::Object(x), Kind::Object(y)) => match (x.length, y.length) {
@@ -100,7 +104,8 @@ impl<'t> Machine<'_, 't> {
             return self.values.of(Kind::Bool(equal == wanted));
         }
         let fact = |name: Option<&'t str>, constant: bool| name.filter(|_| constant).map(|name| (name, Fact::Safe));
-        let is_constant = |val: Val| !matches!(self.values.kind(val), Kind::Null | Kind::Int(_)) && self.values.is_clean(val);
+        let is_constant =
+            |val: Val| !matches!(self.values.kind(val), Kind::Null | Kind::Int(_)) && self.values.is_clean(val);
         let facts: Vec<_> =
             fact(names[0], is_constant(right)).into_iter().chain(fact(names[1], is_constant(left))).collect();
         self.test(facts, wanted)
@@ -157,7 +162,9 @@ impl<'t> Machine<'_, 't> {
         };
         match tests {
             Some(facts) => self.test(facts, and),
-            None if matches!(self.values.kind(left), Kind::Test(_)) || matches!(self.values.kind(right), Kind::Test(_)) => {
+            None if matches!(self.values.kind(left), Kind::Test(_))
+                || matches!(self.values.kind(right), Kind::Test(_)) =>
+            {
                 Val::CLEAN
             }
             // In scripts and Python the value itself is what is left.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::Machine;
+use super::{Machine, whole};
 use crate::Language;
 use crate::flow::program::{Hop, Place, Span};
 use crate::flow::value::{Closure, Kind, Object, Val};
@@ -44,9 +44,10 @@ impl<'t> Machine<'_, 't> {
     }
 
     fn function_named(&self, name: &str) -> Option<usize> {
-        self.program.functions.iter().position(|function| {
-            function.name == name && !name.is_empty() && function.class.is_none()
-        })
+        self.program
+            .functions
+            .iter()
+            .position(|function| function.name == name && !name.is_empty() && function.class.is_none())
     }
 
     /// A value of a path, which is from outside when a source says so.
@@ -97,15 +98,14 @@ impl<'t> Machine<'_, 't> {
             Kind::Class(class) => {
                 let class = *class;
                 let template = self.templates.get(class).copied().flatten();
-                if let Some(Kind::Object(instance)) = template.map(|template| self.values.kind(template)) {
-                    if let Some(val) = instance.field(name) {
+                if let Some(Kind::Object(instance)) = template.map(|template| self.values.kind(template))
+                    && let Some(val) = instance.field(name) {
                         return val;
                     }
-                }
                 None
             }
             Kind::Text(text) if name == "length" => {
-                let length = text.chars().count() as i64;
+                let length = whole(text.chars().count());
                 return self.values.of(Kind::Int(length));
             }
             _ if matches!(name, "length" | "size" | "Length" | "Count") => return Val::CLEAN,
@@ -149,7 +149,7 @@ impl<'t> Machine<'_, 't> {
         match (self.values.kind(object).clone(), constant) {
             (Kind::Object(fields), Some(key)) => {
                 let key: Rc<str> = match (fields.length, key.parse::<i64>()) {
-                    (Some(length), Ok(at)) if at < 0 => (length as i64 + at).to_string().into(),
+                    (Some(length), Ok(at)) if at < 0 => (whole(length) + at).to_string().into(),
                     _ => key,
                 };
                 match fields.field(&key) {
@@ -159,7 +159,7 @@ impl<'t> Machine<'_, 't> {
             }
             (Kind::Object(_), None) => self.any_element(object),
             (Kind::Text(text), Some(key)) => {
-                let length = text.chars().count() as i64;
+                let length = whole(text.chars().count());
                 let at = key.parse::<i64>().map(|at| if at < 0 { length + at } else { at });
                 let found = at.ok().and_then(|at| text.chars().nth(usize::try_from(at).ok()?));
                 match found {
@@ -205,7 +205,8 @@ impl<'t> Machine<'_, 't> {
         if matches!(self.values.kind(val), Kind::Unknown) {
             if let Some(kind) = kind.filter(|_| matches!(self.language, Language::Java | Language::Go)) {
                 let kind = kind.trim_start_matches(['*', '&', '?']).split('<').next().unwrap_or(kind);
-                if matches!(kind, "int" | "long" | "short" | "byte" | "double" | "float" | "boolean" | "int64" | "bool") {
+                if matches!(kind, "int" | "long" | "short" | "byte" | "double" | "float" | "boolean" | "int64" | "bool")
+                {
                     val = Val::CLEAN;
                 } else if !matches!(kind, "var" | "String" | "Object" | "string") && !self.tells(val) {
                     val = self.values.with_path(val, kind.into());
@@ -257,12 +258,9 @@ impl<'t> Machine<'_, 't> {
                 Kind::Class(_) | Kind::Function(_) => return,
                 _ => Object { rest: Some(old), ..Object::default() },
             };
-            match self.hop_key(hop) {
-                Some(key) => object.set(&key, new),
-                None => {
-                    let rest = object.rest.map_or(new, |rest| self.values.join(rest, new));
-                    object.rest = Some(rest);
-                }
+            if let Some(key) = self.hop_key(hop) { object.set(&key, new) } else {
+                let rest = object.rest.map_or(new, |rest| self.values.join(rest, new));
+                object.rest = Some(rest);
             }
             new = self.values.object(object);
             if let Some(path) = path {

@@ -17,7 +17,7 @@ impl<'p, 't> Machine<'p, 't> {
             }
             let mut found = None;
             for (selector, shape) in &sink.selectors {
-                for val in self.selected(selector, call, below, arguments) {
+                for val in selected(selector, call, below, arguments) {
                     let taint = match shape {
                         Shape::Any => self.values.taint(val),
                         Shape::Command => self.command_taint(val),
@@ -35,35 +35,17 @@ impl<'p, 't> Machine<'p, 't> {
     fn check_constants(&mut self, path: &str, call: &'p Call<'t>, arguments: &[Val]) {
         let spec = self.spec;
         for (rule, selector, pattern) in spec.constants.find(path) {
-            let values = self.selected(selector, call, None, arguments);
+            let values = selected(selector, call, None, arguments);
             let found = values.iter().any(|val| match self.values.kind(*val) {
                 Kind::Text(text) => pattern.is_match(text),
                 _ => false,
             });
-            if found && !self.hits.iter().any(|hit| hit.rule == *rule && hit.at == call.at) && self.hits.len() < MOST_HITS {
+            if found
+                && !self.hits.iter().any(|hit| hit.rule == *rule && hit.at == call.at)
+                && self.hits.len() < MOST_HITS
+            {
                 self.hits.push(Hit { rule: *rule, at: call.at, way: Vec::new() });
             }
-        }
-    }
-
-    /// The values of the arguments a document means.
-    pub(super) fn selected(&self, selector: &Selector, call: &Call<'t>, below: Option<Val>, arguments: &[Val]) -> Vec<Val> {
-        if call.arguments.iter().any(|argument| argument.spread) && !matches!(selector, Selector::This) {
-            return arguments.to_vec();
-        }
-        let positions = || call.arguments.iter().zip(arguments).filter(|(argument, _)| argument.name.is_none()).map(|(_, val)| *val);
-        match selector {
-            Selector::At(at) => positions().nth(*at).into_iter().collect(),
-            Selector::From(at) => positions().skip(*at).collect(),
-            Selector::All => arguments.to_vec(),
-            Selector::This => below.into_iter().collect(),
-            Selector::Named(name) => call
-                .arguments
-                .iter()
-                .zip(arguments)
-                .filter(|(argument, _)| argument.name == Some(name))
-                .map(|(_, val)| *val)
-                .collect(),
         }
     }
 
@@ -76,7 +58,9 @@ impl<'p, 't> Machine<'p, 't> {
             None => pairs.find(|(argument, _)| argument.name == Some(name)),
         };
         match found.map(|(_, val)| self.values.kind(*val)) {
-            Some(Kind::Bool(truth)) => (*truth && matches!(wanted, "True" | "true")) || (!*truth && matches!(wanted, "False" | "false")),
+            Some(Kind::Bool(truth)) => {
+                (*truth && matches!(wanted, "True" | "true")) || (!*truth && matches!(wanted, "False" | "false"))
+            }
             Some(Kind::Text(text)) => wanted.split('|').any(|wanted| wanted == &**text),
             Some(Kind::Int(number)) => wanted == number.to_string(),
             _ => false,
@@ -156,7 +140,10 @@ impl<'p, 't> Machine<'p, 't> {
     }
 
     fn hit(&mut self, rule: usize, at: Span, taint: Taint, says: &str) {
-        if self.is_dead() || self.hits.len() >= MOST_HITS || self.hits.iter().any(|hit| hit.rule == rule && hit.at == at) {
+        if self.is_dead()
+            || self.hits.len() >= MOST_HITS
+            || self.hits.iter().any(|hit| hit.rule == rule && hit.at == at)
+        {
             return;
         }
         let says: Rc<str> = says.into();
@@ -166,12 +153,33 @@ impl<'p, 't> Machine<'p, 't> {
     }
 }
 
+/// The values of the arguments a document means.
+pub(super) fn selected(selector: &Selector, call: &Call<'_>, below: Option<Val>, arguments: &[Val]) -> Vec<Val> {
+    if call.arguments.iter().any(|argument| argument.spread) && !matches!(selector, Selector::This) {
+        return arguments.to_vec();
+    }
+    let positions =
+        || call.arguments.iter().zip(arguments).filter(|(argument, _)| argument.name.is_none()).map(|(_, val)| *val);
+    match selector {
+        Selector::At(at) => positions().nth(*at).into_iter().collect(),
+        Selector::From(at) => positions().skip(*at).collect(),
+        Selector::All => arguments.to_vec(),
+        Selector::This => below.into_iter().collect(),
+        Selector::Named(name) => call
+            .arguments
+            .iter()
+            .zip(arguments)
+            .filter(|(argument, _)| argument.name == Some(name))
+            .map(|(_, val)| *val)
+            .collect(),
+    }
+}
+
 fn short_name(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
 
-const SHELLS: [&str; 12] = [
-    "sh", "bash", "zsh", "dash", "ksh", "cmd", "cmd.exe", "powershell", "powershell.exe", "pwsh", "env", "sudo",
-];
+const SHELLS: [&str; 12] =
+    ["sh", "bash", "zsh", "dash", "ksh", "cmd", "cmd.exe", "powershell", "powershell.exe", "pwsh", "env", "sudo"];
 
 const MOST_HITS: usize = 500;

@@ -10,18 +10,7 @@ use crate::flow::value::{Closure, Fact, Kind, Object, Test, Val, Value};
 impl<'p, 't> Machine<'p, 't> {
     pub(super) fn step(&mut self, op: &'p Op<'t>) {
         match op {
-            Op::Text(text) => {
-                let val = self.values.of(Kind::Text(Rc::clone(text)));
-                self.push(val);
-            }
-            Op::Int(number) => {
-                let val = self.values.of(Kind::Int(*number));
-                self.push(val);
-            }
-            Op::Bool(truth) => self.push(if *truth { Val::TRUE } else { Val::FALSE }),
-            Op::Null => self.push(Val::NULL),
-            Op::Clean => self.push(Val::CLEAN),
-            Op::Unknown => self.push(Val::UNKNOWN),
+            Op::Text(_) | Op::Int(_) | Op::Bool(_) | Op::Null | Op::Clean | Op::Unknown => self.constant(op),
             Op::Load(name, at) => {
                 let val = self.load(name, *at);
                 self.push(val);
@@ -114,6 +103,24 @@ impl<'p, 't> Machine<'p, 't> {
         }
     }
 
+    fn constant(&mut self, op: &'p Op<'t>) {
+        match op {
+            Op::Text(text) => {
+                let val = self.values.of(Kind::Text(Rc::clone(text)));
+                self.push(val);
+            }
+            Op::Int(number) => {
+                let val = self.values.of(Kind::Int(*number));
+                self.push(val);
+            }
+            Op::Bool(truth) => self.push(if *truth { Val::TRUE } else { Val::FALSE }),
+            Op::Null => self.push(Val::NULL),
+            Op::Clean => self.push(Val::CLEAN),
+            Op::Unknown => self.push(Val::UNKNOWN),
+            _ => {}
+        }
+    }
+
     fn part(&mut self, index: usize) {
         let val = self.pop();
         let part = match self.values.kind(val) {
@@ -147,7 +154,8 @@ impl<'p, 't> Machine<'p, 't> {
 
     fn closure(&mut self, function: usize) {
         let Some(frame) = self.frames.last() else { return };
-        let mut captured: Vec<_> = frame.captured.iter().copied().filter(|(name, _)| frame.state.get(name).is_none()).collect();
+        let mut captured: Vec<_> =
+            frame.captured.iter().copied().filter(|(name, _)| frame.state.get(name).is_none()).collect();
         if frame.function != 0 {
             captured.extend(frame.state.vars.iter().copied());
         }
