@@ -35,8 +35,8 @@ use program::Span;
 pub(crate) struct Flow {
     pub(crate) issues: Vec<Issue>,
     notes: HashMap<Span, u64>,
-    /// For every rule of the language, its place among those that follow data.
-    places: HashMap<usize, usize>,
+    /// For every rule of the language, those that follow data to the same weakness.
+    kin: Vec<u64>,
     /// Whether the budget ended before the code.
     pub(crate) exhausted: bool,
 }
@@ -47,8 +47,8 @@ impl Flow {
     pub(crate) fn is_harmless(&self, node: Node<'_>, rule: usize) -> bool {
         let inner = node.child_by_field_name("value").filter(|_| node.kind() == "keyword_argument");
         let safe = self.notes.get(&lower::span(inner.unwrap_or(node))).copied().unwrap_or(0);
-        let own = self.places.get(&rule).is_some_and(|place| safe & (1 << place) != 0);
-        !self.exhausted && (safe == u64::MAX || own)
+        let kin = self.kin.get(rule).copied().unwrap_or(0);
+        !self.exhausted && (safe == u64::MAX || safe & kin != 0)
     }
 }
 
@@ -84,7 +84,12 @@ pub(crate) fn follow(
             path: path.collect(),
         });
     }
-    Flow { issues, notes: seen.notes, places: spec.places(), exhausted: seen.exhausted }
+    let kin = rules.iter().enumerate().map(|(index, rule)| {
+        spec.places()
+            .filter(|(other, _)| *other == index || rules.get(*other).is_some_and(|other| other.cwe == rule.cwe))
+            .fold(0, |kin, (_, place)| kin | 1 << place)
+    });
+    Flow { issues, notes: seen.notes, kin: kin.collect(), exhausted: seen.exhausted }
 }
 
 /// Where the lines of a text start.

@@ -8,13 +8,14 @@
 //! | `*equest.getParameter()` | so does calling this |
 //! | `os.system(0)` | the first argument must not come from outside |
 //! | `*.exec(0:command)` | the same, but of a list only its program, or what a shell is given to read |
+//! | `res.send(0:text)` | the same, but a list or a map does no harm |
 //! | `subprocess.run(0, shell=True)` | only when this argument is this |
 //! | `*.format(1.., this)` | this argument and all behind it; the receiver |
 //! | `*.innerHTML=`, `session[]=` | what is assigned to a member, or under a key |
 //! | `return` | what a handler of requests returns |
 //! | `json.Unmarshal(0 -> 1)` | a propagator: the first argument shows in the second |
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use regex::Regex;
 use serde::Deserialize;
@@ -128,6 +129,8 @@ pub(super) enum Shape {
     Any,
     /// A list is a program and its arguments.
     Command,
+    /// Text; what is not text does no harm.
+    Text,
 }
 
 impl Spec {
@@ -183,9 +186,9 @@ impl Spec {
         self.rules.is_empty()
     }
 
-    /// For every rule of the language that follows data, its place among these.
-    pub(super) fn places(&self) -> HashMap<usize, usize> {
-        self.rules.iter().enumerate().map(|(place, rule)| (rule.rule, place)).collect()
+    /// The rules that follow data: each one's place in the language, and its place among these.
+    pub(super) fn places(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.rules.iter().enumerate().map(|(place, rule)| (rule.rule, place))
     }
 
     /// The place of a flow rule among the rules of its language.
@@ -252,10 +255,11 @@ fn sink(text: &str, rule: usize) -> Result<(&str, Sink), String> {
         match part.split_once('=') {
             Some((name, "")) => sink.selectors.push((Selector::Named(name.to_owned()), Shape::Any)),
             Some((name, value)) => sink.conditions.push((name.to_owned(), value.to_owned())),
-            None => match part.strip_suffix(":command") {
-                Some(part) => sink.selectors.push((selector(part)?, Shape::Command)),
-                None => sink.selectors.push((selector(part)?, Shape::Any)),
-            },
+            None => sink.selectors.push(match part.split_once(':') {
+                Some((part, "command")) => (selector(part)?, Shape::Command),
+                Some((part, "text")) => (selector(part)?, Shape::Text),
+                _ => (selector(part)?, Shape::Any),
+            }),
         }
     }
     Ok((path, sink))

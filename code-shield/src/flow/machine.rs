@@ -275,10 +275,11 @@ impl<'p, 't> Machine<'p, 't> {
                 continue;
             }
             if let Some(frame) = self.frames.last_mut()
-                && let Some(old) = frame.state.get(name) {
-                    let joined = self.values.join(old, *val);
-                    frame.state.set(name, joined);
-                }
+                && let Some(old) = frame.state.get(name)
+            {
+                let joined = self.values.join(old, *val);
+                frame.state.set(name, joined);
+            }
         }
     }
 

@@ -88,6 +88,8 @@ pub(super) enum Op<'t> {
     Negate,
     /// A string put together from so many parts.
     Build(usize),
+    /// The map above is an instance of this class.
+    Instance(&'t str),
     /// A value that so many others may show in.
     Mix(usize),
     List(usize),

@@ -72,6 +72,20 @@ fn measure(language: Language, markdown: &str) -> (f64, f64) {
 }
 
 #[test]
+fn scripts_tell_vulnerable_from_safe() {
+    for language in [Language::JavaScript, Language::TypeScript, Language::Tsx] {
+        let (found, flagged) = measure(language, include_str!("../../tests/flow/javascript.md"));
+        assert!(found >= 90.0 && flagged <= 10.0, "{found} {flagged}");
+    }
+}
+
+#[test]
+fn go_tells_vulnerable_from_safe() {
+    let (found, flagged) = measure(Language::Go, include_str!("../../tests/flow/go.md"));
+    assert!(found >= 90.0 && flagged <= 10.0, "{found} {flagged}");
+}
+
+#[test]
 fn java_tells_vulnerable_from_safe() {
     let (found, flagged) = measure(Language::Java, include_str!("../../tests/flow/java.md"));
     assert!(found >= 90.0 && flagged <= 10.0, "{found} {flagged}");

@@ -53,7 +53,11 @@ impl<'t> Lower<'t> {
                 self.list(node);
             }
             "array_creation_expression" | "composite_literal" => match field(node, &["value", "body"]) {
-                Some(value) => self.plan([Task::Expression(value)]),
+                Some(value) => {
+                    let class = field(node, &["type"]).filter(|kind| kind.kind() == "type_identifier");
+                    let instance = class.map(|class| Task::Emit(Op::Instance(self.text(class))));
+                    self.plan([Task::Expression(value)].into_iter().chain(instance).collect::<Vec<_>>());
+                }
                 None => self.code.push(Op::List(0)),
             },
             "literal_value" if children(node).iter().all(|child| child.kind() != "keyed_element") => self.list(node),

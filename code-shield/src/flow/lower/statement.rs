@@ -78,22 +78,9 @@ impl<'t> Lower<'t> {
             | "type_switch_statement" => self.switch(node),
             "try_statement" | "try_with_resources_statement" => self.attempt(node),
             "with_statement" => self.with(node),
-            "return_statement" => {
-                let values = children(node);
-                match values.first() {
-                    Some(value) => {
-                        self.plan([Task::Expression(*value), Task::Emit(Op::Return(span(node)))]);
-                    }
-                    None => self.code.extend([Op::Null, Op::Return(span(node))]),
-                }
+            "return_statement" | "break_statement" | "continue_statement" | "throw_statement" | "raise_statement" => {
+                self.leaving(node);
             }
-            "throw_statement" | "raise_statement" => {
-                let raised =
-                    children(node).into_iter().flat_map(|child| [Task::Expression(child), Task::Emit(Op::Drop)]);
-                self.plan(raised.chain([Task::Emit(Op::Raise)]).collect::<Vec<_>>());
-            }
-            "break_statement" => self.code.push(Op::Break),
-            "continue_statement" => self.code.push(Op::Continue),
             "import_statement"
             | "import_from_statement"
             | "import_declaration"
@@ -111,6 +98,22 @@ impl<'t> Lower<'t> {
             _ => return is_comment(node),
         }
         true
+    }
+
+    fn leaving(&mut self, node: Node<'t>) {
+        let values = children(node);
+        match (node.kind(), values.first()) {
+            ("break_statement", _) => self.code.push(Op::Break),
+            ("continue_statement", _) => self.code.push(Op::Continue),
+            ("return_statement", Some(value)) => {
+                self.plan([Task::Expression(*value), Task::Emit(Op::Return(span(node)))]);
+            }
+            ("return_statement", None) => self.code.extend([Op::Null, Op::Return(span(node))]),
+            _ => {
+                let raised = values.into_iter().flat_map(|child| [Task::Expression(child), Task::Emit(Op::Drop)]);
+                self.plan(raised.chain([Task::Emit(Op::Raise)]).collect::<Vec<_>>());
+            }
+        }
     }
 
     /// The value, what is done with it before (`keep`), and where it goes.

@@ -143,14 +143,15 @@ impl<'p, 't> Machine<'p, 't> {
         let Some(function) = program.functions.get(closure.function) else { return state };
         let mut parameters = function.parameters.iter();
         if function.has_self
-            && let Some(own) = parameters.next() {
-                let this = match (closure.this, function.class) {
-                    (Some(this), _) => this,
-                    (None, Some(class)) => self.instance(class),
-                    (None, None) => Val::UNKNOWN,
-                };
-                state.set(own.name, this);
-            }
+            && let Some(own) = parameters.next()
+        {
+            let this = match (closure.this, function.class) {
+                (Some(this), _) => this,
+                (None, Some(class)) => self.instance(class),
+                (None, None) => Val::UNKNOWN,
+            };
+            state.set(own.name, this);
+        }
         let spread = call.arguments.iter().any(|argument| argument.spread);
         let everything = if spread { Some(self.mix(arguments)) } else { None };
         let mut positions = call.arguments.iter().zip(arguments).filter(|(argument, _)| argument.name.is_none());

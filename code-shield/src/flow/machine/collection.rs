@@ -89,7 +89,9 @@ impl<'p, 't> Machine<'p, 't> {
                     },
                     _ => None,
                 };
-                if let (Some(at), Some(_)) = (at, new.length) { remove(&mut new, at).unwrap_or(element) } else {
+                if let (Some(at), Some(_)) = (at, new.length) {
+                    remove(&mut new, at).unwrap_or(element)
+                } else {
                     let key = first.and_then(|key| self.key_of(key)).filter(|_| new.length.is_none());
                     let taken = key.and_then(|key| {
                         let at = new.fields.iter().position(|(name, _)| *name == key)?;
@@ -130,15 +132,7 @@ impl<'p, 't> Machine<'p, 't> {
                 });
             }
             ("addAll" | "extend" | "update" | "putAll", Some(other), _) => {
-                let element = self.any_element(other);
-                if let (Kind::Object(more), None) = (self.values.kind(other).clone(), object.length) {
-                    for (key, val) in &more.fields {
-                        new.set(key, *val);
-                    }
-                } else {
-                    new.rest = Some(new.rest.map_or(element, |rest| self.values.join(rest, element)));
-                    new.length = None;
-                }
+                self.take_all(&mut new, other);
                 Val::NULL
             }
             ("clear", _, _) => {
@@ -195,6 +189,18 @@ impl<'p, 't> Machine<'p, 't> {
         None
     }
 
+    fn take_all(&mut self, object: &mut Object, other: Val) {
+        let element = self.any_element(other);
+        if let (Kind::Object(more), None) = (self.values.kind(other).clone(), object.length) {
+            for (key, val) in &more.fields {
+                object.set(key, *val);
+            }
+        } else {
+            object.rest = Some(object.rest.map_or(element, |rest| self.values.join(rest, element)));
+            object.length = None;
+        }
+    }
+
     fn push_back(&mut self, object: &mut Object, val: Val) {
         match object.length {
             Some(length) => {
@@ -243,9 +249,10 @@ impl<'p, 't> Machine<'p, 't> {
         }
         let Kind::Text(gone) = self.values.kind(*arguments.first()?).clone() else { return None };
         if let Some(Kind::Text(with)) = arguments.get(1).map(|with| self.values.kind(*with))
-            && with.contains(&*gone) {
-                return None;
-            }
+            && with.contains(&*gone)
+        {
+            return None;
+        }
         let parts: Vec<Val> = [below].into_iter().chain(arguments.iter().copied()).collect();
         let mixed = self.mix(&parts);
         let cleaned = self.without(mixed, &gone);

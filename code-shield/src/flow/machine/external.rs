@@ -44,6 +44,12 @@ impl<'p, 't> Machine<'p, 't> {
     }
 
     fn result_of(&mut self, path: &Rc<str>, call: &'p Call<'t>, below: Option<Val>, arguments: &[Val]) -> Val {
+        if let ("require" | "import" | "__import__" | "importlib.import_module", [module, ..]) = (&**path, arguments)
+            && let Kind::Text(module) = self.values.kind(*module)
+        {
+            let module = module.strip_prefix("node:").unwrap_or(module).into();
+            return self.values.named(module);
+        }
         let kind = self.spec.source_calls.find(path).fold(0, |kinds, kind| kinds | kind);
         if kind != 0 {
             let taint = self.values.source(kind, call.at, format!("`{path}()` comes from outside").into());
@@ -68,22 +74,27 @@ impl<'p, 't> Machine<'p, 't> {
                 return *default;
             }
             if let Some(below) = below
-                && let Some(val) = self.built_in(name, call, below, arguments) {
-                    return val;
-                }
+                && let Some(val) = self.built_in(name, call, below, arguments)
+            {
+                return val;
+            }
         }
         if self.spec.quiet.find(path).next().is_some() {
             return self.values.named(format!("{path}()").into());
         }
         let receiver = below.filter(|below| !matches!(self.values.kind(*below), Kind::Function(_) | Kind::Class(_)));
-        let parts: Vec<Val> = receiver.into_iter().chain(arguments.iter().copied()).collect();
+        // A package says nothing about what its functions give.
+        let known = PURE.contains(&name);
+        let package = known && call.receiver.as_ref().is_some_and(|place| self.variable(place.base).is_none());
+        let shown = receiver.filter(|below| !package || self.values.taint(*below).is_some());
+        let parts: Vec<Val> = shown.into_iter().chain(arguments.iter().copied()).collect();
         let mut taint = self.taint_of_all(&parts);
         if let Some(taint) = &mut taint {
             taint.safe |= safe;
         }
         let pure = matches!(call.callee, Callee::New(_)) && below.is_none() && !arguments.is_empty()
             || receiver.is_some_and(|below| self.values.is_clean(below))
-            || PURE.contains(&name);
+            || known;
         if taint.is_none() && pure && parts.iter().all(|part| self.values.is_clean(*part)) {
             return if matches!(call.callee, Callee::New(_)) {
                 self.values.with_path(Val::CLEAN, Rc::clone(path))
@@ -191,7 +202,9 @@ impl<'p, 't> Machine<'p, 't> {
         }
         let Some(taint) = self.taint_of_all(arguments) else { return };
         let taint = crate::flow::value::join_taint(self.values.value(below).taint, Some(taint));
-        let val = if let Kind::Unknown = self.values.kind(below) { self.values.with_taint(below, taint) } else {
+        let val = if let Kind::Unknown = self.values.kind(below) {
+            self.values.with_taint(below, taint)
+        } else {
             let carrying = self.values.carrying(taint);
             match self.values.path(below).cloned() {
                 Some(path) => self.values.with_path(carrying, path),
@@ -213,7 +226,9 @@ impl<'p, 't> Machine<'p, 't> {
             let Some(function) = program.functions.get(closure.function) else { continue };
             let mut state = State::default();
             for parameter in &function.parameters {
-                let val = if taint.is_some() { self.values.carrying(taint) } else {
+                let val = if taint.is_some() {
+                    self.values.carrying(taint)
+                } else {
                     let typed = parameter.kind.filter(|_| matches!(self.language, Language::Java | Language::Go));
                     self.values.named(typed.unwrap_or(parameter.name).trim_start_matches('*').into())
                 };

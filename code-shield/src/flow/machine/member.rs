@@ -65,8 +65,10 @@ impl<'t> Machine<'_, 't> {
 
     /// A path as documents write it: without the package in languages where a class has one.
     pub(super) fn short(&self, path: &str) -> Rc<str> {
-        if !matches!(self.language, Language::Java) {
-            return path.into();
+        match self.language {
+            Language::Java => {}
+            Language::Go => return path.rsplit('/').next().unwrap_or(path).into(),
+            _ => return path.into(),
         }
         let path = path.split('<').next().filter(|start| !start.contains('(')).unwrap_or(path);
         let mut at = 0;
@@ -99,9 +101,10 @@ impl<'t> Machine<'_, 't> {
                 let class = *class;
                 let template = self.templates.get(class).copied().flatten();
                 if let Some(Kind::Object(instance)) = template.map(|template| self.values.kind(template))
-                    && let Some(val) = instance.field(name) {
-                        return val;
-                    }
+                    && let Some(val) = instance.field(name)
+                {
+                    return val;
+                }
                 None
             }
             Kind::Text(text) if name == "length" => {
@@ -258,7 +261,9 @@ impl<'t> Machine<'_, 't> {
                 Kind::Class(_) | Kind::Function(_) => return,
                 _ => Object { rest: Some(old), ..Object::default() },
             };
-            if let Some(key) = self.hop_key(hop) { object.set(&key, new) } else {
+            if let Some(key) = self.hop_key(hop) {
+                object.set(&key, new);
+            } else {
                 let rest = object.rest.map_or(new, |rest| self.values.join(rest, new));
                 object.rest = Some(rest);
             }

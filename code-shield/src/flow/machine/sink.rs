@@ -21,6 +21,9 @@ impl<'p, 't> Machine<'p, 't> {
                     let taint = match shape {
                         Shape::Any => self.values.taint(val),
                         Shape::Command => self.command_taint(val),
+                        Shape::Text => {
+                            self.values.taint(val).filter(|_| !matches!(self.values.kind(val), Kind::Object(_)))
+                        }
                     };
                     found = found.or(taint.filter(|taint| self.harms(sink.rule, *taint)));
                 }

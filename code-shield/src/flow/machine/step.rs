@@ -80,6 +80,7 @@ impl<'p, 't> Machine<'p, 't> {
                 self.push(val);
             }
             Op::Map(count) => self.map(*count),
+            Op::Instance(name) => self.as_instance(name),
             Op::Call(call) => self.call(call),
             Op::Closure(function) => self.closure(*function),
             Op::Element => {
@@ -119,6 +120,18 @@ impl<'p, 't> Machine<'p, 't> {
             Op::Unknown => self.push(Val::UNKNOWN),
             _ => {}
         }
+    }
+
+    fn as_instance(&mut self, name: &str) {
+        let val = self.pop();
+        let instance = match (self.class_named(name), self.values.kind(val)) {
+            (Some(class), Kind::Object(object)) => {
+                let instance = Object { class: Some(class), ..(**object).clone() };
+                self.values.object(instance)
+            }
+            _ => val,
+        };
+        self.push(instance);
     }
 
     fn part(&mut self, index: usize) {
