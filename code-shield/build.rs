@@ -21,6 +21,15 @@ fn main() -> io::Result<()> {
         }
     }
     list.push(']');
+    let flow = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("flow");
+    println!("cargo::rerun-if-changed={}", flow.display());
+    let mut worlds = String::from("&[\n");
+    for file in entries(&flow)? {
+        let name = file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let _ = writeln!(worlds, "({name:?}, include_str!({:?})),", file.display().to_string());
+    }
+    worlds.push(']');
+    fs::write(PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("worlds.rs"), worlds)?;
     fs::write(PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("documents.rs"), list)
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::find::{Finder, Seen};
+use crate::lines::Lines;
 use crate::scan::{Issue, MAX_TIME, UNREADABLE, scan_until, unreadable};
 use crate::spelling::spelled;
 use crate::view::View;
@@ -44,9 +45,12 @@ fn scan_text_until(text: &str, hint: Option<Language>, rules: &RuleSet, deadline
     // What can be read in two ways, such as a quotation in a table, is found twice.
     issues.sort_by(|a, b| (a.span.start, a.span.end, &a.rule).cmp(&(b.span.start, b.span.end, &b.rule)));
     issues.dedup_by(|a, b| a.rule == b.rule && a.span.start == b.span.start);
-    let mut place = Place::start(text);
+    let lines = Lines::read(text);
     for issue in &mut issues {
-        (issue.line, issue.column) = place.of(issue.span.start);
+        (issue.line, issue.column) = lines.place(issue.span.start);
+        for step in &mut issue.path {
+            (step.line, step.column) = lines.place(step.span.start);
+        }
     }
     issues
 }
@@ -58,33 +62,11 @@ pub(crate) fn scan_view(view: &View<'_>, language: Language, rules: &RuleSet, de
     let mut issues = scan_until(view.text(), language, rules, deadline);
     for issue in &mut issues {
         issue.span = view.span(&issue.span);
+        for step in &mut issue.path {
+            step.span = view.span(&step.span);
+        }
     }
     issues
-}
-
-/// Lines and columns of places that are asked for in order.
-pub(crate) struct Place<'t> {
-    text: &'t str,
-    at: usize,
-    line: usize,
-    line_start: usize,
-}
-
-impl<'t> Place<'t> {
-    pub(crate) fn start(text: &'t str) -> Self {
-        Self { text, at: 0, line: 1, line_start: 0 }
-    }
-
-    /// The line and the character in it, from 1, of a place that is not before the last one.
-    pub(crate) fn of(&mut self, at: usize) -> (usize, usize) {
-        let between = self.text.get(self.at..at).unwrap_or_default();
-        self.line += between.matches('\n').count();
-        if let Some(newline) = between.rfind('\n') {
-            self.line_start = self.at + newline + 1;
-        }
-        self.at = at.max(self.at);
-        (self.line, self.text.get(self.line_start..at).unwrap_or_default().chars().count() + 1)
-    }
 }
 
 /// No more issues than this are told of a text.

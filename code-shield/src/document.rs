@@ -17,11 +17,14 @@
 //! ```
 //! ````
 //!
+//! A ```` ```flow ```` block beside the query or in its place follows data; [`crate::flow`] says how it is written.
+//!
 //! The folder it lies in is its language; `languages: [javascript, typescript, tsx]` makes it a rule of each of these,
 //! and then an example in the folder's language is an example of each.
 
 use serde::Deserialize;
 
+use crate::flow::Form;
 use crate::{Language, Severity};
 
 /// Why a document is not a rule: the file, the place in it and what to change.
@@ -48,9 +51,14 @@ pub(crate) struct Document {
     pub(crate) cwe: Option<u16>,
     pub(crate) severity: Severity,
     pub(crate) message: String,
+    /// A tree-sitter query; empty when the rule only follows data.
     pub(crate) query: String,
     /// The line of the document on which the query starts, from 1.
     pub(crate) query_line: usize,
+    /// What it follows.
+    pub(crate) flow: Option<Form>,
+    /// The line on which the `flow` block starts, from 1.
+    pub(crate) flow_line: usize,
     #[cfg_attr(not(test), expect(dead_code, reason = "the examples are the rule's tests"))]
     pub(crate) examples: Vec<Example>,
 }
@@ -117,17 +125,27 @@ impl Document {
         }
 
         let mut query = None;
+        let mut flow: Option<(usize, Form)> = None;
         let mut examples = Vec::new();
         for Block { tag, line, text } in blocks(body, first_line) {
             if tag == "query" {
                 if query.replace((line, text)).is_some() {
                     return Err(fail(line, "there is a second `query` block; put both patterns into one".to_owned()));
                 }
+            } else if tag == "flow" {
+                let form = serde_saphyr::from_str(&text).map_err(|error| fail(line, error.to_string()))?;
+                if flow.replace((line, form)).is_some() {
+                    return Err(fail(line, "there is a second `flow` block; put both into one".to_owned()));
+                }
             } else if let Some(language) = Language::from_tag(&tag) {
                 examples.push(example(language, &text));
             }
         }
-        let (query_line, query) = query.ok_or_else(|| fail(heading_line, "a ```query block is missing".to_owned()))?;
+        if query.is_none() && flow.is_none() {
+            return Err(fail(heading_line, "a ```query or a ```flow block is missing".to_owned()));
+        }
+        let (query_line, query) = query.unwrap_or_default();
+        let (flow_line, flow) = flow.map_or((0, None), |(line, form)| (line, Some(form)));
         if examples.iter().all(|example| example.firing.is_empty()) {
             let reason = "no example has a line that ends in `# issue` or `// issue`; show where the rule fires";
             return Err(fail(heading_line, reason.to_owned()));
@@ -145,6 +163,8 @@ impl Document {
             message: matter.message,
             query,
             query_line,
+            flow,
+            flow_line,
             examples,
         })
     }

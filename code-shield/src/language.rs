@@ -112,6 +112,14 @@ impl Language {
         })
     }
 
+    /// The document in `flow/` that says where its values come from.
+    pub(crate) fn world(self) -> &'static str {
+        match self {
+            Language::TypeScript | Language::Tsx => "javascript",
+            other => other.name(),
+        }
+    }
+
     /// The grammar, if this build has it.
     pub(crate) fn grammar(self) -> Option<tree_sitter::Language> {
         let grammar = match self {

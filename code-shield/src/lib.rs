@@ -31,8 +31,10 @@ mod document;
 mod fence;
 mod find;
 mod fit;
+mod flow;
 mod guess;
 mod language;
+mod lines;
 mod names;
 mod page;
 mod predicate;
@@ -50,7 +52,7 @@ pub use fence::{CodeBlock, code_blocks};
 pub use guess::guess;
 pub use language::Language;
 pub use ruleset::RuleSet;
-pub use scan::{Issue, scan};
+pub use scan::{Issue, Step, scan};
 pub use text::Severity;
 
 #[cfg(test)]

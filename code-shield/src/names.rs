@@ -71,6 +71,11 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// The path an import gave a name.
+    pub(crate) fn imported(&self, name: &str) -> Option<&str> {
+        self.imports.get(name).map(String::as_str)
+    }
+
     pub(crate) fn text(&self, node: Node<'_>) -> &'a str {
         self.source.get(node.byte_range()).unwrap_or_default()
     }

@@ -57,6 +57,17 @@ impl Predicate {
         Ok(Predicate { capture: *capture, wanted, question })
     }
 
+    /// Whether it only held because something seemed not to be constant that is so after all.
+    pub(crate) fn is_moot<'a>(&self, captures: &[(u32, Node<'a>)], is_constant: impl Fn(Node<'a>) -> bool) -> bool {
+        let about_constants = match &self.question {
+            Question::Literal => !self.wanted,
+            Question::BuiltText => self.wanted,
+            Question::Array | Question::ResolvesTo(_) | Question::Says(_) | Question::Around(_) => false,
+        };
+        let mut nodes = captures.iter().filter(|(capture, _)| *capture == self.capture).peekable();
+        about_constants && nodes.peek().is_some() && nodes.all(|(_, node)| is_constant(*node))
+    }
+
     /// Whether it holds for every node of its capture.
     pub(crate) fn holds<'a>(&self, captures: &[(u32, Node<'a>)], names: &Names<'a>) -> bool {
         captures.iter().filter(|(capture, _)| *capture == self.capture).all(|(_, node)| {

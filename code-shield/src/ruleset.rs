@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use tree_sitter::{Query, QueryError};
 
 use crate::document::{Document, DocumentError};
+use crate::flow::{Spec, World};
 use crate::predicate::Predicate;
 use crate::scan::UNREADABLE;
 use crate::{Language, Severity};
@@ -25,6 +26,8 @@ pub(crate) struct Compiled {
     /// For every pattern of the query, what else must hold.
     pub(crate) predicates: Vec<Vec<Predicate>>,
     pub(crate) issue_capture: u32,
+    /// What its rules follow.
+    pub(crate) flow: Spec,
 }
 
 /// What a match of a rule reports.
@@ -149,6 +152,7 @@ impl Compiled {
                 return Err(fail("the query names nothing `@issue`; put it behind what is to be reported".to_owned()));
             }
         }
+        let flow = flow(language, documents)?;
         let rules = documents.iter().map(|document| Rule {
             id: document.id(language),
             cwe: document.cwe,
@@ -156,8 +160,25 @@ impl Compiled {
             message: document.message.clone(),
         });
         let rules = rules.collect();
-        Ok(Compiled { query, rules, rule_of, predicates, issue_capture: issue_capture.unwrap_or(u32::MAX) })
+        Ok(Compiled { query, rules, rule_of, predicates, issue_capture: issue_capture.unwrap_or(u32::MAX), flow })
     }
+}
+
+/// What the rules of a language follow.
+fn flow(language: Language, documents: &[&Document]) -> Result<Spec, DocumentError> {
+    let forms = documents.iter().enumerate().filter_map(|(index, document)| Some((index, document.flow.as_ref()?)));
+    let (file, world) = match worlds().iter().find(|(name, _)| *name == language.world()) {
+        Some((name, text)) => (format!("flow/{name}.md"), Some(World::parse(text))),
+        None => (String::new(), None),
+    };
+    let world = match world.transpose() {
+        Ok(world) => world,
+        Err(reason) => return Err(DocumentError { file, line: 1, column: 1, reason }),
+    };
+    Spec::new(world.as_ref(), forms).map_err(|(rule, reason)| match documents.get(rule) {
+        Some(document) => DocumentError { file: document.file.clone(), line: document.flow_line, column: 1, reason },
+        None => DocumentError { file, line: 1, column: 1, reason },
+    })
 }
 
 fn query_error(documents: &[&Document], source: &str, rule: usize, error: &QueryError) -> DocumentError {
@@ -177,6 +198,11 @@ fn query_error(documents: &[&Document], source: &str, rule: usize, error: &Query
         column: error.column + 1,
         reason: format!("the query does not fit the grammar: {:?} `{}`", error.kind, error.message.trim()),
     }
+}
+
+/// What all rules of a language share, by the name of the language.
+fn worlds() -> &'static [(&'static str, &'static str)] {
+    include!(concat!(env!("OUT_DIR"), "/worlds.rs"))
 }
 
 fn built_in_documents() -> &'static [(&'static str, &'static str)] {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tree_sitter::{Node, ParseOptions, Parser, QueryCursor, QueryCursorOptions, StreamingIterator, Tree};
 
 use crate::answer::scan_view;
+use crate::flow;
 use crate::names::Names;
 use crate::page::without_page;
 use crate::ruleset::{Compiled, Rule};
@@ -35,6 +36,21 @@ pub struct Issue {
     pub column: usize,
     /// The language the code was read as.
     pub language: Language,
+    /// How a value from outside comes here, the source first; empty when the rule does not follow data.
+    pub path: Vec<Step>,
+}
+
+/// One place on the way of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The bytes it lies on.
+    pub span: Range<usize>,
+    /// The line it starts on, from 1.
+    pub line: usize,
+    /// The character of the line it starts at, from 1.
+    pub column: usize,
+    /// What happens there: "`name` takes it".
+    pub says: String,
 }
 
 /// Every issue of a piece of code, in the order of where it starts.
@@ -50,8 +66,11 @@ pub(crate) fn scan_until(source: &str, language: Language, rules: &RuleSet, dead
     let Some(compiled) = rules.compiled(language) else { return vec![unreadable(source, language)] };
     let Some((source, tree)) = written(source, language, deadline) else { return vec![unreadable(source, language)] };
     let mut issues = matches(&source, language, compiled, &tree, deadline);
-    issues.sort_by(|a, b| (a.span.start, a.span.end, &a.rule).cmp(&(b.span.start, b.span.end, &b.rule)));
+    // Of two that say the same, the one that shows the way stays.
+    let order = |issue: &Issue| (issue.span.start, issue.path.is_empty(), issue.span.end);
+    issues.sort_by(|a, b| (&a.rule, order(a)).cmp(&(&b.rule, order(b))));
     issues.dedup_by(|a, b| a.rule == b.rule && a.span.start == b.span.start);
+    issues.sort_by(|a, b| (a.span.start, a.span.end, &a.rule).cmp(&(b.span.start, b.span.end, &b.rule)));
     issues
 }
 
@@ -84,6 +103,10 @@ fn matches(source: &str, language: Language, compiled: &Compiled, tree: &Tree, d
     };
     let mut cursor = QueryCursor::new();
     cursor.set_match_limit(MAX_MATCHES);
+    let follows =
+        || flow::follow(tree.root_node(), source, language, &names, (&compiled.flow, &compiled.rules), deadline);
+    let flow = (!compiled.flow.is_empty()).then(follows);
+    let is_harmless = |node, rule| flow.as_ref().is_some_and(|flow| flow.is_harmless(node, rule));
     let mut issues = Vec::new();
     let mut full = false;
     let options = QueryCursorOptions::new().progress_callback(&mut progress);
@@ -91,11 +114,15 @@ fn matches(source: &str, language: Language, compiled: &Compiled, tree: &Tree, d
     while let Some(matched) = found.next() {
         let captures: Vec<_> = matched.captures().iter().map(|capture| (capture.index, capture.node)).collect();
         let pattern = matched.pattern_index;
-        let rule = compiled.rule_of.get(pattern).and_then(|rule| compiled.rules.get(*rule));
+        let Some(index) = compiled.rule_of.get(pattern).copied() else { continue };
+        let rule = compiled.rules.get(index);
         let node = captures.iter().find(|(capture, _)| *capture == compiled.issue_capture).map(|(_, node)| *node);
         let (Some(rule), Some(node)) = (rule, node) else { continue };
         let holds = |pattern: usize| {
-            compiled.predicates.get(pattern).is_some_and(|all| all.iter().all(|one| one.holds(&captures, &names)))
+            compiled.predicates.get(pattern).is_some_and(|all| {
+                all.iter().all(|one| one.holds(&captures, &names))
+                    && !all.iter().any(|one| one.is_moot(&captures, |node| is_harmless(node, index)))
+            })
         };
         if holds(pattern) {
             issues.push(issue(rule, node, source, language));
@@ -106,6 +133,10 @@ fn matches(source: &str, language: Language, compiled: &Compiled, tree: &Tree, d
         }
     }
     drop(found);
+    if let Some(flow) = flow {
+        full |= flow.exhausted;
+        issues.extend(flow.issues);
+    }
     if late || full || cursor.did_exceed_match_limit() || names.depth > MAX_DEPTH {
         issues.push(unreadable(source, language));
     }
@@ -125,6 +156,7 @@ fn issue(rule: &Rule, node: Node<'_>, source: &str, language: Language) -> Issue
         line: start.row + 1,
         column: before.chars().count() + 1,
         language,
+        path: Vec::new(),
     }
 }
 
@@ -138,6 +170,7 @@ pub(crate) fn unreadable(source: &str, language: Language) -> Issue {
         line: 1,
         column: 1,
         language,
+        path: Vec::new(),
     }
 }
 

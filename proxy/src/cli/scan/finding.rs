@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use code_shield::text::TextRules;
-use code_shield::{Issue, Language, RuleSet, Severity, code_blocks, guess, scan, scan_text, scan_text_as};
+use code_shield::{Issue, Language, RuleSet, Severity, Step, code_blocks, guess, scan, scan_text, scan_text_as};
 use serde::Serialize;
 
 /// Something found, as every format shows it.
@@ -16,6 +16,17 @@ pub(super) struct Finding {
     pub(super) line: usize,
     pub(super) column: usize,
     pub(super) message: String,
+    /// How a value from outside comes here, the source first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) path: Vec<Place>,
+}
+
+/// One place on the way of a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Place {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) says: String,
 }
 
 /// The rules, ready.
@@ -77,6 +88,7 @@ impl Scanner {
                 line: issue.line,
                 column: issue.column,
                 message: issue.message,
+                path: issue.path.into_iter().map(place).collect(),
             })
             .collect();
         for issue in self.text.scan(text).into_iter().filter(|issue| issue.id.starts_with("secret.")) {
@@ -89,11 +101,16 @@ impl Scanner {
                 line: before.matches('\n').count() + 1,
                 column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
                 message: issue.message,
+                path: Vec::new(),
             });
         }
         findings.sort_by(|a, b| (a.line, a.column, &a.rule).cmp(&(b.line, b.column, &b.rule)));
         findings
     }
+}
+
+fn place(step: Step) -> Place {
+    Place { line: step.line, column: step.column, says: step.says }
 }
 
 fn word(severity: Severity) -> &'static str {

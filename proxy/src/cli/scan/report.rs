@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Format;
-use super::finding::Finding;
+use super::finding::{Finding, Place};
 use crate::audit::visible;
 
 #[derive(Serialize)]
@@ -21,10 +21,13 @@ pub(super) fn write(format: Format, findings: &[(String, Finding)], out: &mut dy
     match format {
         Format::Text => {
             for (file, finding) in findings {
-                let Finding { rule, cwe, severity, line, column, message } = finding;
+                let Finding { rule, cwe, severity, line, column, message, path } = finding;
                 let cwe = cwe.as_deref().map(|cwe| format!(", {cwe}")).unwrap_or_default();
                 let file = visible(file);
                 writeln!(out, "{file}:{line}:{column}: {severity}: {message} ({rule}{cwe})")?;
+                for Place { line, column, says } in path {
+                    writeln!(out, "    {file}:{line}:{column}: {}", visible(says))?;
+                }
             }
         }
         Format::Json => {
@@ -64,15 +67,26 @@ fn sarif(findings: &[(String, Finding)]) -> Value {
     let results: Vec<_> = findings
         .iter()
         .map(|(file, finding)| {
-            json!({
+            let mut result = json!({
                 "ruleId": finding.rule,
                 "level": level(finding),
                 "message": { "text": finding.message },
-                "locations": [{ "physicalLocation": {
-                    "artifactLocation": { "uri": uri(file) },
-                    "region": { "startLine": finding.line, "startColumn": finding.column },
-                }}],
-            })
+                "locations": [location(file, finding.line, finding.column)],
+            });
+            if !finding.path.is_empty() {
+                let steps = finding.path.iter().map(|place| {
+                    let mut location = location(file, place.line, place.column);
+                    if let Some(location) = location.as_object_mut() {
+                        location.insert("message".to_owned(), json!({ "text": place.says }));
+                    }
+                    json!({ "location": location })
+                });
+                let steps: Vec<_> = steps.collect();
+                if let Some(result) = result.as_object_mut() {
+                    result.insert("codeFlows".to_owned(), json!([{ "threadFlows": [{ "locations": steps }] }]));
+                }
+            }
+            result
         })
         .collect();
     json!({
@@ -84,6 +98,13 @@ fn sarif(findings: &[(String, Finding)]) -> Value {
             "results": results,
         }],
     })
+}
+
+fn location(file: &str, line: usize, column: usize) -> Value {
+    json!({ "physicalLocation": {
+        "artifactLocation": { "uri": uri(file) },
+        "region": { "startLine": line, "startColumn": column },
+    }})
 }
 
 fn level(finding: &Finding) -> &'static str {

@@ -43,6 +43,7 @@ fn folders_are_walked_and_the_formats_agree() {
     for (name, text) in [
         ("a.py", "exec(input())\n"),
         ("b.txt", "nothing\n"),
+        ("g.py", "import os, sys\nname = sys.argv[1]\nos.system('rm ' + name)\n"),
         ("node_modules/c.py", "exec(input())\n"),
         ("d/e f.c", "void f(char *s) {\n  gets(s);\n}\n"),
     ] {
@@ -65,17 +66,24 @@ fn folders_are_walked_and_the_formats_agree() {
     std::fs::remove_dir_all(&folder).unwrap();
 
     assert_eq!(code, 1);
-    assert_eq!(text.lines().count(), 2, "{text}");
+    assert_eq!(text.lines().filter(|line| !line.starts_with(' ')).count(), 3, "{text}");
+    assert!(text.contains("g.py:2:8: `sys.argv` comes from outside\n"), "{text}");
+    assert!(text.contains("g.py:3:1: `system` gets it\n"), "{text}");
     assert!(text.contains("a.py:1:1: error: `exec` runs text as code (code.python.exec-use, CWE-95)"), "{text}");
-    assert_eq!(jsonl.lines().count(), 2);
+    assert_eq!(jsonl.lines().count(), 3);
     let json: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json["findings"].as_array().unwrap().len(), 2);
+    assert_eq!(json["findings"].as_array().unwrap().len(), 3);
+    assert_eq!(json["findings"][2]["path"][0]["line"], 2);
     let sarif: Value = serde_json::from_str(&sarif).unwrap();
     let result = &sarif["runs"][0]["results"][1];
     assert_eq!(result["ruleId"], "code.c.gets");
     assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], 2);
     let uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].as_str().unwrap();
     assert!(uri.ends_with("d/e%20f.c"), "{uri}");
+    assert_eq!(result["codeFlows"], Value::Null);
+    let steps = &sarif["runs"][0]["results"][2]["codeFlows"][0]["threadFlows"][0]["locations"];
+    assert_eq!(steps[0]["location"]["physicalLocation"]["region"]["startLine"], 2);
+    assert_eq!(steps[0]["location"]["message"]["text"], "`sys.argv` comes from outside");
     assert_eq!(clean, (String::new(), 0));
     assert_eq!(missing, (String::new(), 2));
 }
