@@ -20,7 +20,7 @@ fn every_line_has_its_answer_and_a_bad_one_is_named() {
         "\n",
         "{\"id\":3,\"code\":\"Do:\\n```c\\ngets(line);\\n```\"}\n",
         "{\"id\":4,\"code\":\"Good morning, all.\"}\n",
-        "{\"id\":5,\"code\":\"eval($x);\",\"language\":\"php\"}",
+        "{\"id\":5,\"code\":\"eval($x);\",\"language\":\"cobol\"}",
     ));
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].starts_with("in:2: "), "{warnings:?}");
