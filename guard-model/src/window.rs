@@ -18,7 +18,7 @@ impl Windows {
     /// planted in it is short and a wide mean would drown it.
     pub fn of(role: Role) -> Self {
         match role {
-            Role::Tool => Self { size: 48, step: 32 },
+            Role::Tool => Self { size: 32, step: 20 },
             Role::System | Role::User | Role::Assistant => Self { size: 128, step: 96 },
         }
     }

@@ -48,6 +48,7 @@ pub(crate) fn train(files: &Files<'_>) -> Result<(), Failure> {
             speaker: sample.speaker,
             targets: sample.targets,
             weight: sample.weight,
+            rarity: sample.rarity,
         });
     }
     eprintln!("{} windows to learn from, {} held out", examples.len(), samples.len() - examples.len());
@@ -68,8 +69,8 @@ fn read(files: &Files<'_>) -> Result<Vec<Row>, Failure> {
     for path in files.train {
         rows.extend(rows::read(path)?);
     }
-    let framed = samples::framed(&rows);
-    rows.extend(framed);
+    let made = [samples::framed(&rows), samples::planted_inside(&rows)];
+    rows.extend(made.into_iter().flatten());
     let dev = rows::read(files.dev)?;
     let forbidden: HashSet<&str> = dev.iter().map(|row| samples::on_trial(row).1.trim()).collect();
     let before = rows.len();
@@ -91,7 +92,7 @@ fn weakly_labelled<'a>(row: &Row, teacher: &Heads, features: &'a Features) -> Re
         *target = Some(value);
     }
     let (features, words) = (features.of(Role::User, &row.text)?, ngrams::hashed(&row.text));
-    Ok(Some(Example { features, words, speaker: Role::User, targets, weight: 0.7 }))
+    Ok(Some(Example { features, words, speaker: Role::User, targets, weight: 0.7, rarity: 1.0 }))
 }
 
 /// Thresholds from ordinary rows that were held out, by the shares and bounds of [`aim`].

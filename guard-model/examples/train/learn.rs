@@ -19,6 +19,8 @@ pub(crate) struct Example<'a> {
     pub(crate) targets: [Option<bool>; OUTPUTS],
     /// How much it counts.
     pub(crate) weight: f32,
+    /// How much more it counts for telling hazards apart.
+    pub(crate) rarity: f32,
 }
 
 /// The knobs of training.
@@ -122,8 +124,7 @@ fn train_one(examples: &[Example<'_>], knobs: Knobs) -> Result<Heads, Failure> {
                     }
                     let target = if *target { 1.0 } else { 0.0 };
                     let told = 1.0 / (1.0 + (-logit).exp());
-                    // Hazards are told apart only among harmful rows, which are few: they count for more.
-                    let weight = example.weight * if at < VERDICTS.len() { 1.0 } else { 0.3 };
+                    let weight = example.weight * if at < VERDICTS.len() { 1.0 } else { 0.1 * example.rarity };
                     *error = weight * (told - target);
                     let sure = if target > 0.5 { told } else { 1.0 - told };
                     loss -= f64::from(weight * sure.max(1e-7).ln());

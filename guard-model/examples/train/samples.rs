@@ -1,6 +1,6 @@
 //! From rows to what is learnt: one window of text, who speaks it, and what each head should say.
 
-use crate::rows::Row;
+use crate::rows::{Message, Row};
 use guard_model::encoder::{Encoder, Pieces, SPACE};
 use guard_model::heads::OUTPUTS;
 use guard_model::{Role, Windows};
@@ -21,6 +21,8 @@ pub(crate) struct Sample {
     pub(crate) targets: [Option<bool>; OUTPUTS],
     /// How much the sample counts.
     pub(crate) weight: f32,
+    /// How much more it counts when hazards are told apart, so that each hazard has a like share.
+    pub(crate) rarity: f32,
     /// Kept out of training, for the choice of thresholds.
     pub(crate) held_out: bool,
 }
@@ -40,7 +42,7 @@ pub(crate) fn of(rows: &[Row], encoder: &Encoder) -> Vec<Sample> {
         let held_out = held_out(row);
         let mut add = |speaker: Role, text: &str, targets: [Option<bool>; OUTPUTS]| {
             for text in ends(encoder, speaker, text) {
-                samples.push(Sample { row: at, speaker, text, targets, weight: 1.0, held_out });
+                samples.push(Sample { row: at, speaker, text, targets, weight: 1.0, rarity: 1.0, held_out });
             }
         };
         let targets = targets(row);
@@ -119,6 +121,33 @@ pub(crate) fn framed(rows: &[Row]) -> Vec<Row> {
         }
     }
     framed
+}
+
+/// Instructions planted at a random place of harmless documents.
+pub(crate) fn planted_inside(rows: &[Row]) -> Vec<Row> {
+    let mut made = Vec::new();
+    for payload in rows.iter().filter(|row| ["own_planted", "own_injections"].contains(&row.source.as_str())) {
+        let hosts = rows.iter().filter(|row| {
+            let prose = ["own_documents", "own_prose", "indirect_documents"].contains(&row.source.as_str());
+            prose && row.label == "safe" && (row.lang == "en" || row.lang == payload.lang)
+        });
+        for host in choice(hosts, &payload.id, 8) {
+            let text = on_trial(host).1;
+            let breaks: Vec<usize> = text.match_indices([' ', '。']).map(|(at, found)| at + found.len()).collect();
+            let at = hash(&format!("{}{}", payload.id, host.id)) as usize % (breaks.len() + 2);
+            let at = at.checked_sub(1).map_or(0, |at| breaks.get(at).copied().unwrap_or(text.len()));
+            let (before, after) = text.split_at(at);
+            let content = format!("{before} {} {after}", payload.text);
+            made.push(Row {
+                id: format!("{} in {}", payload.id, host.id),
+                messages: vec![Message { role: "tool".into(), content: Some(content) }],
+                source: "own_planted_inside".into(),
+                group: Some(payload.text.clone()),
+                ..payload.clone()
+            });
+        }
+    }
+    made
 }
 
 fn within(row: &Row, text: String) -> Row {
@@ -200,7 +229,8 @@ fn targets(row: &Row) -> [Option<bool>; OUTPUTS] {
         Some(injection && bad)
     };
     targets[2] = Some(cyber && bad && !definition);
-    if bad {
+    // XSafety's crimes are of every kind, whatever their label says.
+    if bad && row.source != "xsafety_crimes" {
         let named: Vec<bool> = (1..=14).map(|code| has(&format!("S{code}"))).collect();
         if named.contains(&true) {
             for (target, named) in targets.iter_mut().skip(3).zip(named) {
@@ -234,7 +264,8 @@ fn planted(rows: &[Row], encoder: &Encoder, samples: &mut Vec<Sample>) {
             planted.insert(at, text.get(start..end).unwrap_or_default().to_owned());
         }
     }
-    samples.retain_mut(|sample| match planted.get(&sample.row) {
+    let made = |at: usize| rows.get(at).filter(|row| row.source == "own_planted_inside");
+    samples.retain_mut(|sample| match planted.get(&sample.row).or_else(|| made(sample.row).map(|row| &row.text)) {
         None => true,
         Some(text) => {
             // Compared by letters only: the tokenizer changes spaces.
@@ -246,14 +277,22 @@ fn planted(rows: &[Row], encoder: &Encoder, samples: &mut Vec<Sample>) {
             if !holds {
                 sample.targets[1] = None;
             }
-            true
+            holds || made(sample.row).is_none()
         }
     });
     for (at, text) in &planted {
         let Some(row) = rows.get(*at) else { continue };
         for text in ends(encoder, Role::Tool, text) {
             let targets = targets(row);
-            samples.push(Sample { row: *at, speaker: Role::Tool, text, targets, weight: 1.0, held_out: held_out(row) });
+            samples.push(Sample {
+                row: *at,
+                speaker: Role::Tool,
+                text,
+                targets,
+                weight: 1.0,
+                rarity: 1.0,
+                held_out: held_out(row),
+            });
         }
     }
     samples.sort_by_key(|sample| sample.row);
@@ -306,5 +345,18 @@ fn balance(rows: &[Row], samples: &mut [Sample]) {
         let bad = row.label == "unsafe";
         let of = |bad: bool| mass.get(&(row.lang.as_str(), bad)).copied().unwrap_or(0.0).max(1.0);
         sample.weight *= (of(!bad) / of(bad)).sqrt().clamp(0.15, 3.0);
+    }
+    let named = |sample: &Sample| sample.targets.iter().skip(3).position(|target| *target == Some(true));
+    let mut share = [0.0_f32; 14];
+    for sample in samples.iter() {
+        if let Some(place) = named(sample).and_then(|hazard| share.get_mut(hazard)) {
+            *place += sample.weight;
+        }
+    }
+    let most = share.iter().copied().fold(1.0, f32::max);
+    for sample in samples.iter_mut() {
+        if let Some(share) = named(sample).and_then(|hazard| share.get(hazard)) {
+            sample.rarity = (most / share.max(1.0)).clamp(1.0, 30.0);
+        }
     }
 }
