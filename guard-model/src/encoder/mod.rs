@@ -1,6 +1,7 @@
 //! The text encoder: a small multilingual BERT that turns a window of text into a vector.
 //!
-//! The vector is the mean over the window's pieces of the hidden states after two thirds and after all of the layers.
+//! The vector is the mean over the window's pieces of the hidden states after two thirds and after all of the layers,
+//! and the largest of each state after all of them, which a harmless sentence beside a harmful one does not dilute.
 //! Earlier layers keep the words, the last ones the sense; the first third was measured and did harm.
 
 mod file;
@@ -23,8 +24,11 @@ pub const LONGEST_WINDOW: usize = 256;
 /// Groups the layers are loaded in.
 const GROUPS: usize = 3;
 
-/// How many of the last groups give their output to the vector.
+/// How many of the last groups give the mean of their output to the vector.
 const POOLED: usize = 2;
+
+/// Parts of the vector: the means, and the maximum of the last output.
+const PARTS: usize = POOLED + 1;
 
 /// The encoder with its tokenizer.
 pub struct Encoder {
@@ -74,7 +78,7 @@ impl Encoder {
 
     /// Length of the vector that [`Encoder::encode`] gives for a window.
     pub fn features(&self) -> usize {
-        self.width * POOLED
+        self.width * PARTS
     }
 
     /// The vectors of several windows, in order. A window is the ids of its pieces; what is beyond
@@ -109,13 +113,15 @@ impl Encoder {
         let words = self.words.embedding(&Tensor::from_vec(ids, shape, &Device::Cpu)?)?;
         let places = self.positions.narrow(0, 0, length)?.unsqueeze(0)?;
         let mut hidden = self.norm.forward(&words.broadcast_add(&places)?)?;
-        let mut pooled = Vec::with_capacity(POOLED);
+        let mut pooled = Vec::with_capacity(PARTS);
         for (group, at) in self.groups.iter().zip(0..) {
             hidden = group.forward(&hidden, &closed)?;
             if at >= GROUPS - POOLED {
                 pooled.push(hidden.broadcast_mul(&weight)?.sum(1)?);
             }
         }
+        let padding = ((mask.ones_like()? - &mask)? * -1e4)?.unsqueeze(2)?;
+        pooled.push(hidden.broadcast_add(&padding)?.max(1)?);
         Ok(Tensor::cat(&pooled, D::Minus1)?.to_dtype(DType::F32)?.to_vec2()?)
     }
 }
