@@ -26,7 +26,10 @@ impl Guard {
     /// # Errors
     /// [`GuardError::Weights`] when the built-in weights are damaged.
     pub fn embedded() -> Result<Self, GuardError> {
-        Self::load(include_bytes!("../weights/guard.gguf"))
+        let weights: &'static [u8] = include_bytes!("../weights/guard.gguf");
+        let mut file = WeightsFile::parse(weights)?;
+        let encoder = Encoder::load_static(&mut file)?;
+        Self::with_encoder(weights, file, encoder)
     }
 
     /// A guard from a weights file of the same form.
@@ -36,6 +39,10 @@ impl Guard {
     pub fn load(weights: &[u8]) -> Result<Self, GuardError> {
         let mut file = WeightsFile::parse(weights)?;
         let encoder = Encoder::load(&mut file)?;
+        Self::with_encoder(weights, file, encoder)
+    }
+
+    fn with_encoder(weights: &[u8], mut file: WeightsFile<'_>, encoder: Encoder) -> Result<Self, GuardError> {
         let heads = Heads::load(&mut file)?;
         if heads.mean.len() != encoder.features() {
             return Err(GuardError::Weights("the heads were trained on another encoder".into()));

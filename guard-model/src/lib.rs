@@ -15,6 +15,7 @@
 //! ```
 
 pub mod encoder;
+pub mod engine;
 pub mod heads;
 pub mod ngrams;
 

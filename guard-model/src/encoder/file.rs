@@ -1,14 +1,15 @@
 //! The guard's one file: a GGUF container with the encoder's tensors, the vocabulary, and the heads.
 
 use crate::GuardError;
-use candle_core::quantized::QTensor;
 use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 use std::io::Cursor;
 
 /// A GGUF file in memory.
 pub struct WeightsFile<'a> {
+    bytes: &'a [u8],
     content: Content,
     reader: Cursor<&'a [u8]>,
 }
@@ -21,7 +22,7 @@ impl<'a> WeightsFile<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, GuardError> {
         let mut reader = Cursor::new(bytes);
         let content = Content::read(&mut reader).map_err(|error| GuardError::Weights(error.to_string()))?;
-        Ok(Self { content, reader })
+        Ok(Self { bytes, content, reader })
     }
 
     /// Names of all tensors, sorted.
@@ -44,6 +45,40 @@ impl<'a> WeightsFile<'a> {
         self.content
             .tensor(&mut self.reader, name, &Device::Cpu)
             .map_err(|error| GuardError::Weights(format!("tensor `{name}`: {error}")))
+    }
+
+    /// Rows of a tensor of two dimensions.
+    ///
+    /// # Errors
+    /// [`GuardError::Weights`] naming the tensor when it is missing or has another number of dimensions.
+    pub fn rows(&self, name: &str) -> Result<usize, GuardError> {
+        let shape = self.content.tensor_infos.get(name).map(|info| info.shape.dims());
+        match shape {
+            Some([rows, _]) => Ok(*rows),
+            _ => Err(GuardError::Weights(format!("tensor `{name}` is missing or has not two dimensions"))),
+        }
+    }
+
+    /// Whether a tensor is stored as four-bit weights (`Q4_0`).
+    pub fn is_q4_0(&self, name: &str) -> bool {
+        self.content.tensor_infos.get(name).is_some_and(|info| info.ggml_dtype == GgmlDType::Q4_0)
+    }
+
+    /// The bytes of a tensor of `rows` by `columns` four-bit weights (`Q4_0`), as the file has them.
+    ///
+    /// # Errors
+    /// [`GuardError::Weights`] naming the tensor when it is missing, of another type or shape, or cut short.
+    pub fn q4_0(&self, name: &str, rows: usize, columns: usize) -> Result<&'a [u8], GuardError> {
+        let wrong = |reason: &str| GuardError::Weights(format!("tensor `{name}` {reason}"));
+        let info = self.content.tensor_infos.get(name).ok_or_else(|| wrong("is missing"))?;
+        if info.ggml_dtype != GgmlDType::Q4_0 || info.shape.dims() != [rows, columns] {
+            return Err(wrong(&format!("is not {rows} by {columns} weights of type `Q4_0`")));
+        }
+        let length = rows * columns / GgmlDType::Q4_0.block_size() * GgmlDType::Q4_0.type_size();
+        usize::try_from(self.content.tensor_data_offset + info.offset)
+            .ok()
+            .and_then(|start| self.bytes.get(start..start.checked_add(length)?))
+            .ok_or_else(|| wrong("is cut short"))
     }
 
     /// A tensor as 32-bit floats.

@@ -5,18 +5,20 @@
 //! Earlier layers keep the words, the last ones the sense; the first third was measured and did harm.
 
 mod file;
+mod layer;
 mod tokenizer;
 mod trie;
+mod words;
 
 pub use file::WeightsFile;
 pub use tokenizer::{Piece, Pieces, SPACE, Tokenizer};
 
 use crate::GuardError;
-use candle_core::quantized::QTensor;
-use candle_core::{D, DType, Device, Tensor};
-use candle_nn::{LayerNorm, Module as _, VarBuilder};
-use candle_transformers::models::bert::{BertEncoder, Config, HiddenAct, PositionEmbeddingType};
-use std::collections::HashMap;
+use crate::engine::{GROUP, Level};
+use layer::{Layer, Norm, Scratch, Shape};
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+use words::Words;
 
 /// Most pieces a window may have, the encoder's own frame included.
 pub const LONGEST_WINDOW: usize = 256;
@@ -30,45 +32,68 @@ const POOLED: usize = 2;
 /// Parts of the vector: the means, and the maximum of the last output.
 const PARTS: usize = POOLED + 1;
 
-/// The encoder with its tokenizer.
+/// Most rows that go through the layers at once, so that what they need stays in a core's own cache.
+const MOST_ROWS: usize = LONGEST_WINDOW;
+
+/// The encoder with its tokenizer. Any number of threads may use it at the same time.
 pub struct Encoder {
     tokenizer: Tokenizer,
-    words: QTensor,
-    positions: Tensor,
-    norm: LayerNorm,
-    groups: Vec<BertEncoder>,
-    width: usize,
+    words: Words,
+    /// A vector for each place in a window, that of the first kind of token added.
+    places: Vec<f32>,
+    norm: Norm,
+    layers: Vec<Layer>,
+    shape: Shape,
     begin: u32,
     end: u32,
-    pad: u32,
+    level: Level,
+    /// Memory of computations that are done.
+    scratch: Mutex<Vec<Scratch>>,
 }
 
 impl Encoder {
-    /// Reads the encoder's part of a weights file; the layers are expanded to 32-bit floats, the vocabulary is not.
+    /// Reads the encoder's part of a weights file. Weights of layers stay four-bit blocks in another order; the table of
+    /// pieces is copied.
     ///
     /// # Errors
     /// [`GuardError::Weights`] naming what is missing or malformed.
     pub fn load(file: &mut WeightsFile<'_>) -> Result<Self, GuardError> {
-        let config = config(file)?;
-        let width = config.hidden_size;
-        let mut groups = Vec::new();
-        for group in 0..GROUPS {
-            groups.push(load_group(file, &config, group)?);
+        let shape = shape(file)?;
+        let words = Words::load(file, shape.width)?;
+        Self::with_words(file, shape, words)
+    }
+
+    /// As [`Encoder::load`], from a file that is part of the program: the table of pieces stays where it is.
+    ///
+    /// # Errors
+    /// As [`Encoder::load`].
+    pub fn load_static(file: &mut WeightsFile<'static>) -> Result<Self, GuardError> {
+        let shape = shape(file)?;
+        let words = Words::borrow(file, shape.width)?;
+        Self::with_words(file, shape, words)
+    }
+
+    /// The same encoder on other instructions than the fastest of this machine.
+    #[must_use]
+    pub fn on(self, level: Level) -> Self {
+        Self { level, ..self }
+    }
+
+    fn with_words(file: &mut WeightsFile<'_>, shape: Shape, words: Words) -> Result<Self, GuardError> {
+        let layers = (0..shape.layers).map(|at| Layer::load(file, shape, at)).collect::<Result<_, _>>()?;
+        let kind = file.floats("token_types.weight")?;
+        let mut places = file.floats("position_embd.weight")?;
+        if kind.len() < shape.width || places.len() != shape.places * shape.width || shape.places < LONGEST_WINDOW {
+            return Err(GuardError::Weights("the vectors of places or kinds are of another size".into()));
         }
-        let kind = file.tensor("token_types.weight")?.narrow(0, 0, 1)?;
-        let positions = file.tensor("position_embd.weight")?.broadcast_add(&kind)?;
-        let norm = LayerNorm::new(
-            file.tensor("token_embd_norm.weight")?,
-            file.tensor("token_embd_norm.bias")?,
-            config.layer_norm_eps,
-        );
-        let words = file.quantized("token_embd.weight")?;
-        let (begin, end, pad) = (
-            file.number("tokenizer.ggml.bos_token_id")?,
-            file.number("tokenizer.ggml.eos_token_id")?,
-            file.number("tokenizer.ggml.padding_token_id")?,
-        );
-        Ok(Self { tokenizer: load_tokenizer(file)?, words, positions, norm, groups, width, begin, end, pad })
+        for place in places.chunks_exact_mut(shape.width) {
+            place.iter_mut().zip(&kind).for_each(|(place, kind)| *place += kind);
+        }
+        let norm = Norm::load(file, "token_embd_norm", shape.width)?;
+        let (begin, end) = (file.number("tokenizer.ggml.bos_token_id")?, file.number("tokenizer.ggml.eos_token_id")?);
+        let (level, scratch) = (Level::best(), Mutex::default());
+        let tokenizer = load_tokenizer(file)?;
+        Ok(Self { tokenizer, words, places, norm, layers, shape, begin, end, level, scratch })
     }
 
     /// Cuts a text into the encoder's pieces.
@@ -78,90 +103,126 @@ impl Encoder {
 
     /// Length of the vector that [`Encoder::encode`] gives for a window.
     pub fn features(&self) -> usize {
-        self.width * PARTS
+        self.shape.width * PARTS
     }
 
     /// The vectors of several windows, in order. A window is the ids of its pieces; what is beyond
-    /// [`LONGEST_WINDOW`] less two is the caller's error and is refused.
+    /// [`LONGEST_WINDOW`] less two is the caller's error and is refused. A window's vector does not depend on the others.
     ///
     /// # Errors
-    /// [`GuardError::Failed`] when a window is too long or the computation fails.
+    /// [`GuardError::Failed`] when a window is too long or names a piece that is not in the vocabulary.
     pub fn encode(&self, windows: &[&[u32]]) -> Result<Vec<Vec<f32>>, GuardError> {
         let length = windows.iter().map(|ids| ids.len() + 2).max().unwrap_or(0);
         if length > LONGEST_WINDOW {
             return Err(GuardError::Failed(format!("a window has {length} pieces, at most {LONGEST_WINDOW} fit")));
         }
-        if windows.is_empty() {
-            return Ok(Vec::new());
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let mut vectors = Vec::with_capacity(windows.len());
+        let mut rest = windows;
+        let mut done = Ok(());
+        while !rest.is_empty() && done.is_ok() {
+            let (now, later) = rest.split_at(together(rest));
+            rest = later;
+            done = self.encode_together(now, &mut scratch, &mut vectors);
         }
-        let mut ids = Vec::with_capacity(windows.len() * length);
-        let mut mask = Vec::with_capacity(windows.len() * length);
-        for window in windows {
-            let used = window.len() + 2;
-            ids.push(self.begin);
-            ids.extend_from_slice(window);
-            ids.push(self.end);
-            ids.extend(std::iter::repeat_n(self.pad, length - used));
-            mask.extend(std::iter::repeat_n(1.0_f32, used));
-            mask.extend(std::iter::repeat_n(0.0_f32, length - used));
-        }
-        let shape = (windows.len(), length);
-        let mask = Tensor::from_vec(mask, shape, &Device::Cpu)?;
-        let closed = ((mask.ones_like()? - &mask)? * f64::from(f32::MIN))?.unsqueeze(1)?.unsqueeze(1)?;
-        let weight = mask.broadcast_div(&mask.sum_keepdim(1)?)?.unsqueeze(2)?;
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+        done.map(|()| vectors)
+    }
 
-        let words = self.words.embedding(&Tensor::from_vec(ids, shape, &Device::Cpu)?)?;
-        let places = self.positions.narrow(0, 0, length)?.unsqueeze(0)?;
-        let mut hidden = self.norm.forward(&words.broadcast_add(&places)?)?;
-        let mut pooled = Vec::with_capacity(PARTS);
-        for (group, at) in self.groups.iter().zip(0..) {
-            hidden = group.forward(&hidden, &closed)?;
-            if at >= GROUPS - POOLED {
-                pooled.push(hidden.broadcast_mul(&weight)?.sum(1)?);
+    fn encode_together(
+        &self,
+        windows: &[&[u32]],
+        scratch: &mut Scratch,
+        vectors: &mut Vec<Vec<f32>>,
+    ) -> Result<(), GuardError> {
+        let width = self.shape.width;
+        let mut ranges: Vec<Range<usize>> = Vec::with_capacity(windows.len());
+        scratch.hidden.clear();
+        for window in windows {
+            let start = scratch.hidden.len() / width;
+            let ids = std::iter::once(&self.begin).chain(*window).chain(std::iter::once(&self.end));
+            scratch.hidden.resize((start + window.len() + 2) * width, 0.0);
+            let rows = scratch.hidden.get_mut(start * width..).unwrap_or_default().chunks_exact_mut(width);
+            for ((id, row), place) in ids.zip(rows).zip(self.places.chunks_exact(width)) {
+                let read = self.words.read(*id, row);
+                read.ok_or_else(|| GuardError::Failed(format!("there is no piece {id} in the vocabulary")))?;
+                row.iter_mut().zip(place).for_each(|(row, place)| *row += place);
+            }
+            ranges.push(start..start + window.len() + 2);
+        }
+        self.norm.apply(self.level, &mut scratch.hidden);
+        let first = vectors.len();
+        vectors.extend(windows.iter().map(|_| Vec::with_capacity(self.features())));
+        for (layer, done) in self.layers.iter().zip(1..) {
+            layer.forward(self.level, &ranges, width, scratch);
+            let group = self.shape.layers / GROUPS;
+            if done % group == 0 && done / group > GROUPS - POOLED {
+                for (range, vector) in ranges.iter().zip(vectors.get_mut(first..).unwrap_or_default()) {
+                    let rows = scratch.hidden.get(range.start * width..range.end * width).unwrap_or_default();
+                    vector.extend(mean(rows, width));
+                    if done == self.shape.layers {
+                        vector.extend(most(rows, width));
+                    }
+                }
             }
         }
-        let padding = ((mask.ones_like()? - &mask)? * -1e4)?.unsqueeze(2)?;
-        pooled.push(hidden.broadcast_add(&padding)?.max(1)?);
-        Ok(Tensor::cat(&pooled, D::Minus1)?.to_dtype(DType::F32)?.to_vec2()?)
+        Ok(())
     }
 }
 
-fn config(file: &WeightsFile<'_>) -> Result<Config, GuardError> {
+/// How many of the next windows go through the layers at once; at least one.
+fn together(windows: &[&[u32]]) -> usize {
+    let mut rows = 0;
+    let fits = |ids: &&&[u32]| {
+        rows += ids.len() + 2;
+        rows <= MOST_ROWS
+    };
+    windows.iter().take_while(fits).count().clamp(1, windows.len())
+}
+
+fn mean(rows: &[f32], width: usize) -> Vec<f32> {
+    let mut mean = vec![0.0; width];
+    for row in rows.chunks_exact(width) {
+        mean.iter_mut().zip(row).for_each(|(mean, value)| *mean += value);
+    }
+    let count = (rows.len() / width) as f32;
+    for mean in &mut mean {
+        *mean /= count;
+    }
+    mean
+}
+
+/// The largest of each column.
+fn most(rows: &[f32], width: usize) -> Vec<f32> {
+    let mut most = vec![f32::MIN; width];
+    for row in rows.chunks_exact(width) {
+        most.iter_mut().zip(row).for_each(|(most, value)| *most = most.max(*value));
+    }
+    most
+}
+
+fn shape(file: &WeightsFile<'_>) -> Result<Shape, GuardError> {
     let number = |key: &str| Ok::<_, GuardError>(file.number(key)? as usize);
-    let layers = number("bert.block_count")?;
-    if layers == 0 || !layers.is_multiple_of(GROUPS) {
+    let shape = Shape {
+        layers: number("bert.block_count")?,
+        width: number("bert.embedding_length")?,
+        inner: number("bert.feed_forward_length")?,
+        places: number("bert.context_length")?,
+    };
+    if shape.layers == 0 || !shape.layers.is_multiple_of(GROUPS) {
+        let layers = shape.layers;
         return Err(GuardError::Weights(format!(
             "`bert.block_count` is {layers}, which is not a multiple of {GROUPS}"
         )));
     }
-    Ok(Config {
-        vocab_size: 0, // the embedding table is looked up by the encoder itself
-        hidden_size: number("bert.embedding_length")?,
-        num_hidden_layers: layers / GROUPS,
-        num_attention_heads: number("bert.attention.head_count")?,
-        intermediate_size: number("bert.feed_forward_length")?,
-        hidden_act: HiddenAct::Gelu,
-        max_position_embeddings: number("bert.context_length")?,
-        layer_norm_eps: 1e-12,
-        position_embedding_type: PositionEmbeddingType::Absolute,
-        ..Config::default()
-    })
-}
-
-/// Loads a third of the layers under the names the reference implementation uses.
-fn load_group(file: &mut WeightsFile<'_>, config: &Config, group: usize) -> Result<BertEncoder, GuardError> {
-    let mut tensors = HashMap::new();
-    for layer in 0..config.num_hidden_layers {
-        let stored = group * config.num_hidden_layers + layer;
-        for (theirs, ours) in LAYER_NAMES {
-            for part in ["weight", "bias"] {
-                let tensor = file.tensor(&format!("blk.{stored}.{ours}.{part}"))?;
-                tensors.insert(format!("layer.{layer}.{theirs}.{part}"), tensor);
-            }
-        }
+    let heads = number("bert.attention.head_count")?;
+    if heads == 0 || shape.width != heads * GROUP || shape.inner == 0 || !shape.inner.is_multiple_of(GROUP) {
+        let (width, inner) = (shape.width, shape.inner);
+        return Err(GuardError::Weights(format!(
+            "{heads} heads, width {width} and {inner} are not in steps of {GROUP}"
+        )));
     }
-    let variables = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
-    BertEncoder::load(variables, config).map_err(|error| GuardError::Weights(error.to_string()))
+    Ok(shape)
 }
 
 /// The reference implementation's names of a layer's parts, and the names in GGUF files.

@@ -1,0 +1,50 @@
+//! The table of pieces: a vector for each, kept as the file has it.
+
+use super::WeightsFile;
+use crate::GuardError;
+use crate::engine::GROUP;
+use crate::engine::half;
+use std::borrow::Cow;
+
+/// Rows of four-bit blocks, read one at a time.
+pub(super) struct Words {
+    blocks: Cow<'static, [u8]>,
+    row: usize,
+}
+
+impl Words {
+    /// Takes the table from a file, by copying it.
+    pub(super) fn load(file: &WeightsFile<'_>, width: usize) -> Result<Self, GuardError> {
+        let (blocks, row) = find(file, width)?;
+        Ok(Self { blocks: Cow::Owned(blocks.to_vec()), row })
+    }
+
+    /// Takes the table from a file that is part of the program, where it stays.
+    pub(super) fn borrow(file: &WeightsFile<'static>, width: usize) -> Result<Self, GuardError> {
+        let (blocks, row) = find(file, width)?;
+        Ok(Self { blocks: Cow::Borrowed(blocks), row })
+    }
+
+    /// Writes the vector of a piece to `to`; nothing when there is no such piece.
+    pub(super) fn read(&self, id: u32, to: &mut [f32]) -> Option<()> {
+        let start = (id as usize).checked_mul(self.row)?;
+        let blocks = self.blocks.get(start..start + self.row)?.as_chunks::<BLOCK>().0;
+        for ([low, high, values @ ..], to) in blocks.iter().zip(to.as_chunks_mut::<GROUP>().0) {
+            let scale = half(u16::from_le_bytes([*low, *high]));
+            let (first, second) = to.split_at_mut(GROUP / 2);
+            for ((byte, first), second) in values.iter().zip(first).zip(second) {
+                *first = scale * f32::from(i16::from(byte & 15) - 8);
+                *second = scale * f32::from(i16::from(byte >> 4) - 8);
+            }
+        }
+        Some(())
+    }
+}
+
+fn find<'a>(file: &WeightsFile<'a>, width: usize) -> Result<(&'a [u8], usize), GuardError> {
+    let pieces = file.rows("token_embd.weight")?;
+    Ok((file.q4_0("token_embd.weight", pieces, width)?, width / GROUP * BLOCK))
+}
+
+/// Bytes of a block: a half-precision scale and 32 values of four bits.
+const BLOCK: usize = 18;

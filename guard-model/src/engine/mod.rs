@@ -1,0 +1,41 @@
+//! The arithmetic of the models: products of eight-bit numbers, and the few functions around them.
+//!
+//! Weights stay in the blocks their file has: whole numbers of four to eight bits, with a scale for every 32 of them
+//! along a row ([`Matrix`]). Inputs are rounded to eight bits with a scale for every 32 values ([`Activations`]), so that
+//! one large value costs its neighbours nothing. Sums over 32 products are exact; the rest is 32-bit floating point.
+//!
+//! Every kernel exists three times, for AVX-512 VNNI, for AVX2, and in portable Rust, which is what the other two are
+//! tested against; [`Level`] says which of them this machine runs.
+
+mod activations;
+mod attention;
+mod kernels;
+mod matrix;
+mod portable;
+
+pub use kernels::Level;
+
+pub(crate) use activations::Activations;
+pub(crate) use attention::Attention;
+pub(crate) use kernels::{gelu, layer_norm};
+pub(crate) use matrix::{Matrix, Workspace};
+pub(crate) use portable::half;
+
+/// Values that share a scale.
+pub(crate) const GROUP: usize = 32;
+
+/// Columns of a product that are computed side by side.
+pub(crate) const STRIP: usize = 32;
+
+/// Bytes on a boundary of a cache line.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Line(pub(crate) [u8; 64]);
+
+/// One value for each column of a strip.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Columns(pub(crate) [f32; STRIP]);
+
+#[cfg(test)]
+mod tests;
