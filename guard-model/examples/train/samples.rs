@@ -167,11 +167,11 @@ pub(crate) fn chosen(row: &Row, sample: &Sample) -> bool {
     sample.sight == Sight::Whole && row.source != "own_definitions" && lot(row, sample) < share(row)
 }
 
-/// Whether the heads learn from a window: from more of them than the layers do.
+/// Whether the heads learn from a window: from the same ones, long ones included, and from windows of sentences.
 pub(crate) fn taught(row: &Row, sample: &Sample) -> bool {
     let share = match sample.sight {
-        Sight::Whole => share(row) * 2,
-        Sight::Sentences => share(row) / 2,
+        Sight::Whole => share(row),
+        Sight::Sentences => share(row) / 4,
     };
     lot(row, sample) < share
 }
