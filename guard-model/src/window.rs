@@ -91,7 +91,7 @@ mod tests {
             Piece { id: 0, end: u32::try_from(text.len()).unwrap() }
         });
         let pieces = pieces.collect();
-        Pieces { pieces, text }
+        Pieces { text, pieces }
     }
 
     #[test]

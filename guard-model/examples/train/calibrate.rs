@@ -65,10 +65,9 @@ fn aim(verdict: usize, speaker: usize) -> Option<f64> {
         (0, 1) => Some(0.02),
         // A document is judged for instructions; as for harm, it reports what the world is like.
         (0, 2) => Some(0.002),
-        (1, 2) => Some(0.01),
         (0, 0) => Some(0.04),
         (1, 0) => Some(0.015),
-        (2, 0) => Some(0.01),
+        (1, 2) | (2, 0) => Some(0.01),
         _ => None,
     }
 }

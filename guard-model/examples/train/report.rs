@@ -68,7 +68,7 @@ fn judge(guard: &Guard, rows: &[Row]) -> Result<Vec<Judged>, Failure> {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some(row) = rows.get(at) else { return Ok(judged) };
                 judged.push((at, judge_one(guard, row).map_err(|error| error.to_string())?));
-                if at % 500 == 0 {
+                if at.is_multiple_of(500) {
                     eprintln!("judged {at} of {}", rows.len());
                 }
             }

@@ -40,7 +40,7 @@ pub(crate) fn train(files: &Files<'_>, out: &str) -> Result<(), Failure> {
     // Long windows cost most of the time and teach least: few of them are kept.
     let short = |sample: &Sample| {
         let pieces = encoder.cut(&sample.text).pieces.len();
-        pieces <= 36 || (pieces <= 110 && sample.text.len() % 6 == 0)
+        pieces <= 36 || (pieces <= 110 && sample.text.len().is_multiple_of(6))
     };
     let chosen =
         |sample: &Sample| rows.get(sample.row).is_some_and(|row| samples::chosen(row, sample)) && short(sample);
