@@ -62,11 +62,11 @@ pub(crate) fn find(rows: &[Row], samples: &[Sample], features: &Features, knobs:
 fn aim(verdict: usize, speaker: usize) -> Option<f64> {
     match (verdict, speaker) {
         // An answer cut off in the middle is the worse surprise.
-        (0, 1) => Some(0.02),
+        (0, 1) => Some(0.04),
         // A document is judged for instructions; as for harm, it reports what the world is like.
         (0, 2) => Some(0.002),
         (0, 0) => Some(0.04),
-        (1, 0) => Some(0.015),
+        (1, 0) => Some(0.008),
         (1, 2) | (2, 0) => Some(0.01),
         _ => None,
     }
@@ -98,26 +98,31 @@ fn lines(judged: &[(&Sample, [f32; OUTPUTS])]) -> [[[f32; 2]; SPEAKERS]; VERDICT
     lines
 }
 
-/// Logistic regression on one number, both labels given the same weight (Platt's scaling).
+/// Logistic regression on one number (Platt's scaling), by the weights the rows have in training.
 fn fit(points: &[(f64, bool, f64)]) -> [f32; 2] {
-    let mass =
-        |of: bool| points.iter().filter(|(_, bad, _)| *bad == of).map(|(.., weight)| weight).sum::<f64>().max(1e-9);
-    let mass = [mass(false), mass(true)];
+    let mass = points.iter().map(|(.., weight)| weight).sum::<f64>().max(1e-9);
+    // What is paid for a line: doubt in the labels, and a little for a slope far from one.
+    let cost = |slope: f64, shift: f64| {
+        let doubt = points.iter().map(|(x, bad, weight)| {
+            let output = slope * x + shift;
+            let soft = output.max(0.0) + (-output.abs()).exp().ln_1p();
+            weight / mass * (soft - if *bad { output } else { 0.0 })
+        });
+        doubt.sum::<f64>() + 0.01 * (slope - 1.0).powi(2)
+    };
     let (mut slope, mut shift) = (1.0_f64, 0.0_f64);
-    for _ in 0..50 {
-        // Newton's step; a little pull towards slope one keeps it calm.
-        let (mut g, mut h) = ([0.01 * (slope - 1.0), 0.0], [0.01, 0.0, 1e-6]);
-        for (x, bad, weight) in points {
-            let weight = weight / if *bad { mass[1] } else { mass[0] };
-            let told = 1.0 / (1.0 + (-(slope * x + shift)).exp());
-            let error = weight * (told - f64::from(u8::from(*bad)));
-            let curve = weight * (told * (1.0 - told)).max(1e-6);
-            g = [g[0] + error * x, g[1] + error];
-            h = [h[0] + curve * x * x, h[1] + curve * x, h[2] + curve];
+    let mut least = cost(slope, shift);
+    // Steps along one number at a time, halved where they lead uphill.
+    let (mut slope_step, mut shift_step) = (0.5_f64, 1.0_f64);
+    for _ in 0..60 {
+        for (a, b) in [(slope_step, 0.0), (-slope_step, 0.0), (0.0, shift_step), (0.0, -shift_step)] {
+            let (new_slope, new_shift) = ((slope + a).clamp(0.05, 4.0), (shift + b).clamp(-8.0, 8.0));
+            let new = cost(new_slope, new_shift);
+            if new < least {
+                (slope, shift, least) = (new_slope, new_shift, new);
+            }
         }
-        let determinant = (h[0] * h[2] - h[1] * h[1]).max(1e-12);
-        slope = (slope - (h[2] * g[0] - h[1] * g[1]) / determinant).clamp(0.05, 4.0);
-        shift = (shift - (h[0] * g[1] - h[1] * g[0]) / determinant).clamp(-8.0, 8.0);
+        (slope_step, shift_step) = (slope_step * 0.9, shift_step * 0.9);
     }
     [slope as f32, shift as f32]
 }

@@ -38,6 +38,7 @@ pub(crate) fn write(weights: &str, card: &str, sets: &[&str]) -> Result<(), Fail
         moderation.len()
     )?;
     padding(&mut figures, &guard, &rows)?;
+    trade(&mut figures, &rows, &judged)?;
     reliability(&mut figures, &rows, &judged)?;
     latency(&mut figures, &guard)?;
     thresholds(&mut figures, &guard)?;
@@ -51,6 +52,8 @@ pub(crate) fn write(weights: &str, card: &str, sets: &[&str]) -> Result<(), Fail
 #[derive(Default)]
 struct Judged {
     unsafe_score: f32,
+    /// Highest scores of S1..S14 and of injection in a prompt.
+    prompt: [f32; 2],
     flagged: Vec<HazardId>,
     /// The hazard of S1..S14 with the highest score.
     likeliest: Option<HazardId>,
@@ -90,6 +93,11 @@ fn judge_one(guard: &Guard, row: &Row) -> Result<Judged, Failure> {
         let assessment = assessment?;
         let role = trial.turns.last().map_or(Role::User, |turn| turn.role);
         judged.flagged.extend(assessment.flagged(guard, role));
+        if role == Role::User {
+            let harm = assessment.hazards.iter().take(14).map(|(_, score)| *score).fold(0.0, f32::max);
+            let scores = [harm, assessment.score(&HazardId::new("injection"))];
+            judged.prompt.iter_mut().zip(scores).for_each(|(old, new)| *old = old.max(new));
+        }
         if assessment.unsafe_score >= judged.unsafe_score {
             judged.unsafe_score = assessment.unsafe_score;
             let content = assessment.hazards.iter().take(14);
@@ -186,6 +194,47 @@ fn hazards(out: &mut String, rows: &[Row], judged: &[Judged]) -> Result<(), Fail
         writeln!(out, "| {code} | {all} | {flagged} | {right} |")?;
     }
     writeln!(out)?;
+    Ok(())
+}
+
+/// What other thresholds would flag, of sources foreign to training where there are some.
+fn trade(out: &mut String, rows: &[Row], judged: &[Judged]) -> Result<(), Failure> {
+    for (verdict, (name, sources)) in [
+        ("harm", ["simplesafetytests", "harmbench", "strongreject", "xstest", "openai_moderation", "wildguard_benign"]),
+        (
+            "injection",
+            [
+                "cse_injection_override",
+                "cse_injection_ml_override",
+                "xsafety_hijack",
+                "notinject",
+                "openai_moderation",
+                "wildguard_benign",
+            ],
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        writeln!(out, "### Other thresholds for {name} in prompts, share flagged\n")?;
+        writeln!(out, "| threshold | {} |\n|---|{}", sources.join(" | "), "---|".repeat(sources.len()))?;
+        for threshold in [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95_f32] {
+            let share = |source: &str| {
+                let of = |label: &str| {
+                    let of = rows.iter().zip(judged).filter(|(row, _)| row.source == source && row.label == label);
+                    let hits: Vec<bool> = of
+                        .map(|(_, judged)| judged.prompt.get(verdict).is_some_and(|score| *score >= threshold))
+                        .collect();
+                    let count = hits.iter().filter(|hit| **hit).count();
+                    (!hits.is_empty()).then(|| format!("{label} {:.1}", 100.0 * count as f64 / hits.len() as f64))
+                };
+                [of("unsafe"), of("safe")].into_iter().flatten().collect::<Vec<_>>().join(", ")
+            };
+            let cells: Vec<String> = sources.iter().map(|source| share(source)).collect();
+            writeln!(out, "| {threshold:.2} | {} |", cells.join(" | "))?;
+        }
+        writeln!(out)?;
+    }
     Ok(())
 }
 
