@@ -44,8 +44,8 @@ impl Windows {
 /// A second look at a longer text of a person or a generator, a few sentences at a time, so that a harmful one among
 /// harmless ones is not drowned. Empty for a short text, and for documents, whose windows are narrow anyway.
 ///
-/// Each window begins with a sentence and ends with one, or after [`SIGHT`] pieces; each sentence is in one window at
-/// least, and the last sentence of a window begins the next.
+/// A window begins with every sentence and ends with one, or after [`SIGHT`] pieces, so that whatever stands before a
+/// harmful sentence, there is a window in which it comes first, and the last sentence is read alone.
 pub fn sentences(role: Role, text: &Pieces) -> Vec<Range<usize>> {
     if role == Role::Tool || text.pieces.len() <= SIGHT + SIGHT / 2 {
         return Vec::new();
@@ -60,15 +60,11 @@ pub fn sentences(role: Role, text: &Pieces) -> Vec<Range<usize>> {
     }
     let ends = starts.iter().skip(1).copied().chain([text.pieces.len()]);
     let sentences: Vec<Range<usize>> = starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect();
-    let mut windows: Vec<Range<usize>> = Vec::with_capacity(sentences.len());
-    for (at, first) in sentences.iter().enumerate() {
+    let window = |(at, first): (usize, &Range<usize>)| {
         let fits = |last: &&Range<usize>| last.end - first.start <= SIGHT;
-        let end = sentences.iter().skip(at).take_while(fits).last().unwrap_or(first).end;
-        if windows.last().is_none_or(|before| end > before.end) {
-            windows.push(first.start..end);
-        }
-    }
-    windows
+        first.start..sentences.iter().skip(at).take_while(fits).last().unwrap_or(first).end
+    };
+    sentences.iter().enumerate().map(window).collect()
 }
 
 /// Most pieces of a window of sentences.

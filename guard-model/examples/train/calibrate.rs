@@ -62,12 +62,11 @@ pub(crate) fn find(rows: &[Row], samples: &[Sample], features: &Features, knobs:
 fn aim(verdict: usize, speaker: usize) -> Option<f64> {
     match (verdict, speaker) {
         // An answer cut off in the middle is the worse surprise.
-        (0, 1) => Some(0.02),
+        (0, 1) | (1, 2) | (2, 0) => Some(0.01),
         // A document is judged for instructions; as for harm, it reports what the world is like.
         (0, 2) => Some(0.002),
         (0, 0) => Some(0.04),
         (1, 0) => Some(0.008),
-        (1, 2) | (2, 0) => Some(0.01),
         _ => None,
     }
 }
