@@ -1,16 +1,13 @@
 //! The in-process generator: a Llama-architecture model in a GGUF file answers chats on the processor.
 //!
 //! The file is all it needs: weights, tokenizer and chat template come from it. Small and plain on purpose; who wants
-//! speed runs a server and names it as the upstream.
+//! more models runs a server and names it as the upstream.
 //!
 //! # Limits
 //! The context is the file's, but never more than 8192 tokens, which bounds the memory of a call (SmolLM2-135M: 46 kB
 //! a token). Calls may run at the same time, each with a cache of its own; they share the processor's threads.
 
 mod error;
-mod linear;
-mod llama;
-mod metadata;
 mod template;
 mod text;
 mod vocabulary;
@@ -22,11 +19,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use candle_core::quantized::gguf_file::Content;
+use candle_core::{Device, Tensor};
 use candle_transformers::generation::LogitsProcessor;
 
+use crate::GuardError;
+use crate::llama::{Llama, Metadata};
 pub use error::GeneratorError;
-use llama::Llama;
-use metadata::Metadata;
 use template::Template;
 use text::{Shown, Text};
 use vocabulary::Vocabulary;
@@ -160,7 +158,7 @@ impl Generator {
         let mut text = Text::new(&request.stop);
         let mut count = 0;
         while let Some(scores) = logits.take().filter(|_| count < most) {
-            let token = sampler.sample(&scores)?;
+            let token = draw(&mut sampler, &scores)?;
             count += 1;
             if self.vocabulary.is_end(token) {
                 return ended(if emit(&text.finish()).is_break() { Finish::Cancelled } else { Finish::Stop }, count);
@@ -194,6 +192,10 @@ fn check(request: &GenerationRequest) -> Result<(), GeneratorError> {
         return Err(GeneratorError::Setting { setting: "top_p", value: request.top_p, range: "above 0, up to 1" });
     }
     Ok(())
+}
+
+fn draw(sampler: &mut LogitsProcessor, scores: &[f32]) -> Result<u32, GuardError> {
+    Ok(sampler.sample(&Tensor::new(scores, &Device::Cpu)?)?)
 }
 
 fn sampler(request: &GenerationRequest) -> LogitsProcessor {

@@ -17,6 +17,7 @@
 pub mod encoder;
 pub mod engine;
 pub mod heads;
+pub mod llama;
 pub mod ngrams;
 
 pub mod generator;

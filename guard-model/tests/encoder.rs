@@ -48,21 +48,20 @@ fn vectors_and_scores_are_those_of_the_reference() {
         let words = ngrams::hashed(text);
         let scores = |vector: &[f32]| Scores::of(&heads.outputs(vector, &words, *role));
         let (found, expected) = (scores(&found), scores(&expected));
-        let pairs = found.verdicts.iter().zip(expected.verdicts);
-        for (found, expected) in pairs.chain(found.hazards.iter().zip(expected.hazards)) {
+        for (found, expected) in found.verdicts.iter().zip(expected.verdicts) {
             worst = worst.max((found - expected).abs());
         }
     }
     println!("{} texts: least cosine {least:.6}, worst score {worst:.4} off", texts.len());
     assert!(least > 0.999, "a hidden state's cosine is {least}");
-    assert!(worst < 0.1, "a score is {worst} off");
+    assert!(worst < 0.01, "a score is {worst} off");
 }
 
 #[test]
 fn every_level_and_every_company_gives_the_same_vector() {
     let load = || Encoder::load(&mut WeightsFile::parse(WEIGHTS).unwrap()).unwrap();
     let long: Vec<u32> = (0..250_u32).map(|at| 10 + at * 97 % 60_000).collect();
-    let windows: Vec<&[u32]> = [1, 250, 0, 30, 31, 2, 33].iter().map(|length| &long[..*length]).collect();
+    let windows: Vec<&[u32]> = [1, 120, 0, 30, 31, 2, 150].iter().map(|length| &long[..*length]).collect();
     let expected = load().on(Level::available()[0]).encode(&windows[2..5]).unwrap();
     for level in Level::available() {
         let encoder = load().on(level);

@@ -2,7 +2,8 @@
 
 use super::WeightsFile;
 use crate::GuardError;
-use crate::engine::{Activations, Attention, GROUP, Level, Matrix, Workspace, gelu, layer_norm};
+use crate::engine::{Activations, Attention, Level, Matrix, Workspace, gelu, layer_norm};
+use std::cmp::Ordering;
 use std::ops::Range;
 
 /// Sizes of an encoder.
@@ -44,26 +45,32 @@ pub(super) struct Scratch {
 }
 
 impl Layer {
-    /// Reads layer `at` of a weights file.
-    pub(super) fn load(file: &mut WeightsFile<'_>, shape: Shape, at: usize) -> Result<Self, GuardError> {
+    /// Reads layer `at` of a weights file; the columns `apart` of hidden states are not rounded to eight bits.
+    pub(super) fn load(
+        file: &mut WeightsFile<'_>,
+        shape: Shape,
+        apart: &[usize],
+        at: usize,
+    ) -> Result<Self, GuardError> {
         let Shape { width, inner, .. } = shape;
         let name = |part: &str| format!("blk.{at}.{part}");
         let project = ["attn_q", "attn_k", "attn_v"].map(name);
         Ok(Self {
-            project: matrix(file, &project, width, width)?,
-            attention_output: matrix(file, &[name("attn_output")], width, width)?,
+            project: matrix(file, &project, width, width, apart)?,
+            attention_output: matrix(file, &[name("attn_output")], width, width, &[])?,
             attention_norm: Norm::load(file, &name("attn_output_norm"), width)?,
-            up: matrix(file, &[name("ffn_up")], width, inner)?,
-            down: matrix(file, &[name("ffn_down")], inner, width)?,
+            up: matrix(file, &[name("ffn_up")], width, inner, apart)?,
+            down: matrix(file, &[name("ffn_down")], inner, width, &[])?,
             output_norm: Norm::load(file, &name("layer_output_norm"), width)?,
         })
     }
 
     /// Takes the hidden states of `scratch` through the layer; `windows` are the rows that belong together.
-    pub(super) fn forward(&self, level: Level, windows: &[Range<usize>], width: usize, scratch: &mut Scratch) {
+    pub(super) fn forward(&self, level: Level, windows: &[Range<usize>], apart: &[usize], scratch: &mut Scratch) {
+        let width = self.attention_norm.weight.len();
         let Scratch { hidden, projected, attended, inner, rounded, attention, workspace } = scratch;
         let rows = hidden.len() / width;
-        rounded.quantize(level, hidden, width);
+        rounded.quantize(level, hidden, width, apart);
         projected.resize(rows * self.project.outputs(), 0.0);
         self.project.multiply(level, rounded, projected, false, workspace);
         attended.resize(hidden.len(), 0.0);
@@ -73,14 +80,14 @@ impl Layer {
                 attention.attend(level, projected, width, attended);
             }
         }
-        rounded.quantize(level, attended, width);
+        rounded.quantize(level, attended, width, &[]);
         self.attention_output.multiply(level, rounded, hidden, true, workspace);
         self.attention_norm.apply(level, hidden);
-        rounded.quantize(level, hidden, width);
+        rounded.quantize(level, hidden, width, apart);
         inner.resize(rows * self.up.outputs(), 0.0);
         self.up.multiply(level, rounded, inner, false, workspace);
         gelu(level, inner);
-        rounded.quantize(level, inner, self.up.outputs());
+        rounded.quantize(level, inner, self.up.outputs(), &[]);
         self.down.multiply(level, rounded, hidden, true, workspace);
         self.output_norm.apply(level, hidden);
     }
@@ -104,27 +111,42 @@ impl Norm {
     }
 }
 
-/// Reads matrices of `inputs` by `outputs` each, one below the other, with their biases. Four-bit weights stay so,
-/// others are rounded to eight bits.
-fn matrix(file: &mut WeightsFile<'_>, names: &[String], inputs: usize, outputs: usize) -> Result<Matrix, GuardError> {
-    let mut bias = Vec::new();
+/// The columns of hidden states that are far larger than others: the norms after attention give them the most weight,
+/// over all layers. On their own they take three quarters of the rounding's error away.
+pub(super) fn outstanding(file: &mut WeightsFile<'_>, shape: Shape) -> Result<Vec<usize>, GuardError> {
+    let mut weights = vec![0.0; shape.width];
+    for at in 0..shape.layers {
+        let norm = Norm::load(file, &format!("blk.{at}.attn_output_norm"), shape.width)?;
+        weights.iter_mut().zip(&norm.weight).for_each(|(sum, weight)| *sum += weight * weight);
+    }
+    let mut order: Vec<usize> = (0..shape.width).collect();
+    order.sort_by(|a, b| weights.get(*b).partial_cmp(&weights.get(*a)).unwrap_or(Ordering::Equal));
+    order.truncate(APART);
+    Ok(order)
+}
+
+/// How many columns are kept apart.
+const APART: usize = 6;
+
+/// Reads matrices of `inputs` by `outputs` each, one below the other, with their biases.
+fn matrix(
+    file: &mut WeightsFile<'_>,
+    names: &[String],
+    inputs: usize,
+    outputs: usize,
+    apart: &[usize],
+) -> Result<Matrix, GuardError> {
+    let wrong = |reason| GuardError::Weights(format!("matrix `{}`: {reason}", names.join("`, `")));
+    let (mut blocks, mut bias, mut kinds) = (Vec::new(), Vec::new(), Vec::new());
     for name in names {
+        let (kind, own) = file.blocks(&format!("{name}.weight"), outputs, inputs)?;
+        blocks.extend_from_slice(own);
+        kinds.push(kind);
         bias.extend(file.floats(&format!("{name}.bias"))?);
     }
-    let weights: Vec<String> = names.iter().map(|name| format!("{name}.weight")).collect();
-    if !weights.iter().all(|name| file.is_q4_0(name)) {
-        let mut values = Vec::with_capacity(names.len() * inputs * outputs);
-        for name in &weights {
-            values.extend(file.floats(name)?);
-        }
-        return Matrix::from_floats(&values, inputs, &bias);
-    }
-    let mut blocks = Vec::new();
-    for name in &weights {
-        blocks.extend_from_slice(file.q4_0(name, outputs, inputs)?);
-    }
-    let rows: Vec<&[u8]> = blocks.chunks_exact(inputs / GROUP * 18).collect();
-    Matrix::from_q4_0(&rows, inputs, &bias)
+    kinds.dedup();
+    let [kind] = kinds.as_slice() else { return Err(wrong("its parts are of several types")) };
+    Matrix::pack(*kind, &blocks, inputs, Some(&bias), apart).map_err(wrong)
 }
 
 /// What is added to a variance before its root is taken.

@@ -16,6 +16,7 @@ pub use tokenizer::{Piece, Pieces, SPACE, Tokenizer};
 use crate::GuardError;
 use crate::engine::{GROUP, Level};
 use layer::{Layer, Norm, Scratch, Shape};
+use rayon::prelude::{IntoParallelRefIterator as _, ParallelIterator as _};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use words::Words;
@@ -32,7 +33,8 @@ const POOLED: usize = 2;
 /// Parts of the vector: the means, and the maximum of the last output.
 const PARTS: usize = POOLED + 1;
 
-/// Most rows that go through the layers at once, so that what they need stays in a core's own cache.
+/// Most rows that go through the layers at once, so that what they need stays in a core's own cache; more are divided
+/// among threads.
 const MOST_ROWS: usize = LONGEST_WINDOW;
 
 /// The encoder with its tokenizer. Any number of threads may use it at the same time.
@@ -43,6 +45,8 @@ pub struct Encoder {
     places: Vec<f32>,
     norm: Norm,
     layers: Vec<Layer>,
+    /// Columns of the hidden states that are not rounded.
+    apart: Vec<usize>,
     shape: Shape,
     begin: u32,
     end: u32,
@@ -52,8 +56,8 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Reads the encoder's part of a weights file. Weights of layers stay four-bit blocks in another order; the table of
-    /// pieces is copied.
+    /// Reads the encoder's part of a weights file. Weights of layers stay blocks of the file's types, in another order; the
+    /// table of pieces is copied.
     ///
     /// # Errors
     /// [`GuardError::Weights`] naming what is missing or malformed.
@@ -80,7 +84,8 @@ impl Encoder {
     }
 
     fn with_words(file: &mut WeightsFile<'_>, shape: Shape, words: Words) -> Result<Self, GuardError> {
-        let layers = (0..shape.layers).map(|at| Layer::load(file, shape, at)).collect::<Result<_, _>>()?;
+        let apart = layer::outstanding(file, shape)?;
+        let layers = (0..shape.layers).map(|at| Layer::load(file, shape, &apart, at)).collect::<Result<_, _>>()?;
         let kind = file.floats("token_types.weight")?;
         let mut places = file.floats("position_embd.weight")?;
         if kind.len() < shape.width || places.len() != shape.places * shape.width || shape.places < LONGEST_WINDOW {
@@ -93,7 +98,7 @@ impl Encoder {
         let (begin, end) = (file.number("tokenizer.ggml.bos_token_id")?, file.number("tokenizer.ggml.eos_token_id")?);
         let (level, scratch) = (Level::best(), Mutex::default());
         let tokenizer = load_tokenizer(file)?;
-        Ok(Self { tokenizer, words, places, norm, layers, shape, begin, end, level, scratch })
+        Ok(Self { tokenizer, words, places, norm, layers, apart, shape, begin, end, level, scratch })
     }
 
     /// Cuts a text into the encoder's pieces.
@@ -116,25 +121,29 @@ impl Encoder {
         if length > LONGEST_WINDOW {
             return Err(GuardError::Failed(format!("a window has {length} pieces, at most {LONGEST_WINDOW} fit")));
         }
-        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        let mut vectors = Vec::with_capacity(windows.len());
+        let mut parts = Vec::new();
         let mut rest = windows;
-        let mut done = Ok(());
-        while !rest.is_empty() && done.is_ok() {
+        while !rest.is_empty() {
             let (now, later) = rest.split_at(together(rest));
+            parts.push(now);
             rest = later;
-            done = self.encode_together(now, &mut scratch, &mut vectors);
         }
-        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
-        done.map(|()| vectors)
+        // One part is done where it is asked for; several are many rows, and worth a second thread.
+        let vectors = match parts.as_slice() {
+            [part] => vec![self.encode_part(part)],
+            parts => parts.par_iter().map(|part| self.encode_part(part)).collect(),
+        };
+        Ok(vectors.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
     }
 
-    fn encode_together(
-        &self,
-        windows: &[&[u32]],
-        scratch: &mut Scratch,
-        vectors: &mut Vec<Vec<f32>>,
-    ) -> Result<(), GuardError> {
+    fn encode_part(&self, windows: &[&[u32]]) -> Result<Vec<Vec<f32>>, GuardError> {
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let vectors = self.encode_together(windows, &mut scratch);
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+        vectors
+    }
+
+    fn encode_together(&self, windows: &[&[u32]], scratch: &mut Scratch) -> Result<Vec<Vec<f32>>, GuardError> {
         let width = self.shape.width;
         let mut ranges: Vec<Range<usize>> = Vec::with_capacity(windows.len());
         scratch.hidden.clear();
@@ -151,13 +160,12 @@ impl Encoder {
             ranges.push(start..start + window.len() + 2);
         }
         self.norm.apply(self.level, &mut scratch.hidden);
-        let first = vectors.len();
-        vectors.extend(windows.iter().map(|_| Vec::with_capacity(self.features())));
+        let mut vectors: Vec<Vec<f32>> = windows.iter().map(|_| Vec::with_capacity(self.features())).collect();
         for (layer, done) in self.layers.iter().zip(1..) {
-            layer.forward(self.level, &ranges, width, scratch);
+            layer.forward(self.level, &ranges, &self.apart, scratch);
             let group = self.shape.layers / GROUPS;
             if done % group == 0 && done / group > GROUPS - POOLED {
-                for (range, vector) in ranges.iter().zip(vectors.get_mut(first..).unwrap_or_default()) {
+                for (range, vector) in ranges.iter().zip(&mut vectors) {
                     let rows = scratch.hidden.get(range.start * width..range.end * width).unwrap_or_default();
                     vector.extend(mean(rows, width));
                     if done == self.shape.layers {
@@ -166,7 +174,7 @@ impl Encoder {
                 }
             }
         }
-        Ok(())
+        Ok(vectors)
     }
 }
 

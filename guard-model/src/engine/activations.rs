@@ -10,13 +10,18 @@ pub(crate) struct Activations {
     groups: usize,
     values: Vec<i8>,
     scales: Vec<f32>,
+    /// For each row the values that are kept as they are, see [`Activations::quantize`].
+    apart: Vec<f32>,
     /// The sum of each 16 values, with which a kernel corrects for weights that are stored with an offset.
     sums: Vec<i32>,
 }
 
 impl Activations {
     /// Takes over the rows of `input`, each `width` long, a multiple of 32. Memory is used again.
-    pub(crate) fn quantize(&mut self, level: Level, input: &[f32], width: usize) {
+    ///
+    /// The columns `apart` are not rounded but kept beside the others, for the same columns of a [`super::Matrix`]: of
+    /// some models a few columns are so large that the values beside them would lose their lower bits.
+    pub(crate) fn quantize(&mut self, level: Level, input: &mut [f32], width: usize, apart: &[usize]) {
         assert!(width.is_multiple_of(GROUP) && input.len().is_multiple_of(width.max(1)), "rows of whole groups");
         self.rows = input.len() / width.max(1);
         self.groups = width / GROUP;
@@ -24,7 +29,18 @@ impl Activations {
         self.values.resize(input.len(), 0);
         self.scales.resize(input.len() / GROUP, 0.0);
         self.sums.resize(input.len() / 16, 0);
+        self.apart.clear();
+        for row in input.chunks_exact_mut(width.max(1)) {
+            self.apart.extend(apart.iter().map(|at| row.get_mut(*at).map(std::mem::take).unwrap_or_default()));
+        }
         kernels::quantize(level, input, &mut self.values, &mut self.scales, &mut self.sums);
+        if !apart.is_empty() {
+            for (row, values) in input.chunks_exact_mut(width.max(1)).zip(self.apart.chunks_exact(apart.len())) {
+                for (at, value) in apart.iter().zip(values) {
+                    row.get_mut(*at).into_iter().for_each(|place| *place = *value);
+                }
+            }
+        }
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -44,6 +60,11 @@ impl Activations {
     /// A scale for each row and group.
     pub(super) fn scales(&self) -> &[f32] {
         &self.scales
+    }
+
+    /// The values kept apart, row after row.
+    pub(super) fn apart(&self) -> &[f32] {
+        &self.apart
     }
 
     /// Two sums for each row and group.

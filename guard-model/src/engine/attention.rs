@@ -27,13 +27,13 @@ impl Attention {
             let queries = projected.get(head..).unwrap_or_default();
             for (strip, keys) in self.keys.chunks_exact(GROUP).enumerate() {
                 let scores = self.scores.get_mut(strip * STRIP..).unwrap_or_default();
-                kernels::small_product(level, queries, row, keys, &self.scales, scores, stride);
+                kernels::small_product(level, (queries, row), keys, &self.scales, (scores, stride), false);
             }
             for (scores, share) in self.scores.chunks_exact_mut(stride).zip(&mut self.scales) {
                 kernels::softmax(level, scores.get_mut(..tokens).unwrap_or_default(), share);
             }
             let output = output.get_mut(head..).unwrap_or_default();
-            kernels::small_product(level, &self.scores, stride, &self.values, &self.scales, output, width);
+            kernels::small_product(level, (&self.scores, stride), &self.values, &self.scales, (output, width), false);
         }
     }
 

@@ -40,6 +40,17 @@ impl Level {
         vec![Self(Instructions::Portable)]
     }
 
+    /// Whether [`product`] reads four-bit values two in a byte, which for few rows is quicker than unpacking them.
+    pub(crate) fn reads_packed(self, rows: usize) -> bool {
+        match self.0 {
+            Instructions::Portable => false,
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => false,
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => rows <= 3,
+        }
+    }
+
     /// The fastest level of this machine.
     pub fn best() -> Self {
         Self::available().last().copied().unwrap_or(Self(Instructions::Portable))
@@ -52,12 +63,18 @@ pub(crate) struct Strip<'a> {
     /// For each group of 32 rows 16 lines: of every column four values that follow each other, first the columns 0 to
     /// 15, then 16 to 31. A weight is `scale * (value - zero) + least`.
     pub(crate) values: &'a [Line],
-    /// A scale for each group and column.
+    /// Whether there are only half as many lines, as [`unpack_nibbles`] takes them; see [`Level::reads_packed`].
+    pub(crate) packed: bool,
+    /// A scale for each group and column, or two when every half group has its own.
     pub(crate) scales: &'a [Columns],
+    /// Whether every half group has a scale of its own.
+    pub(crate) fine: bool,
     /// What is added to each weight of a group and column; may be left out.
     pub(crate) least: Option<&'a [Columns]>,
     /// Which value stands for zero.
     pub(crate) zero: u8,
+    /// The weights, as they are, of the inputs that [`Activations`] keep apart.
+    pub(crate) apart: &'a [Columns],
 }
 
 /// Where a product goes.
@@ -73,8 +90,15 @@ pub(crate) struct Output<'a> {
 /// The product of all rows of `input` with the columns of a strip, plus `bias`.
 pub(crate) fn product(level: Level, input: &Activations, strip: &Strip<'_>, bias: &Columns, output: &mut Output<'_>) {
     let groups = input.groups();
-    assert!(strip.values.len() == groups * LINES && strip.scales.len() == groups, "the strip has other groups");
+    let lines = if strip.packed { LINES / 2 } else { LINES };
+    assert!(!strip.packed || level.reads_packed(input.rows()), "these kernels read unpacked values");
+    assert!(!(strip.packed && strip.fine), "packed values have one scale for each group");
+    assert!(
+        strip.values.len() == groups * lines && strip.scales.len() == groups * (1 + usize::from(strip.fine)),
+        "the strip has other groups"
+    );
     assert!(strip.least.is_none_or(|least| least.len() == groups), "the strip has other groups");
+    assert!(input.apart().len() == input.rows() * strip.apart.len(), "other columns are kept apart");
     assert!(output.column + STRIP <= output.stride, "the columns do not fit the output");
     assert!(output.values.len() >= input.rows() * output.stride, "the rows do not fit the output");
     match level.0 {
@@ -103,15 +127,15 @@ pub(crate) fn quantize(level: Level, input: &[f32], values: &mut [i8], scales: &
     }
 }
 
-/// Rows of a product of 32-bit numbers: `output[r] = scales[r] * sum over k of left[r][k] * right[k]`, 32 columns wide.
+/// Rows of a product of 32-bit numbers: `output[r] = scales[r] * sum over k of left[r][k] * right[k]`, 32 columns
+/// wide; `add` keeps what is there and adds to it.
 pub(crate) fn small_product(
     level: Level,
-    left: &[f32],
-    left_stride: usize,
+    (left, left_stride): (&[f32], usize),
     right: &[Columns],
     scales: &[f32],
-    output: &mut [f32],
-    stride: usize,
+    (output, stride): (&mut [f32], usize),
+    add: bool,
 ) {
     let Some(before) = scales.len().checked_sub(1) else { return };
     assert!(left.len() >= before * left_stride + right.len(), "the rows are too short");
@@ -119,11 +143,13 @@ pub(crate) fn small_product(
     match level.0 {
         // SAFETY: the level says that the instructions exist, and the lengths were checked above.
         #[cfg(target_arch = "x86_64")]
-        Instructions::Avx512 => unsafe { avx512::small_product(left, left_stride, right, scales, output, stride) },
+        Instructions::Avx512 => unsafe { avx512::small_product(left, left_stride, right, scales, output, stride, add) },
         // SAFETY: the level says that the instructions exist.
         #[cfg(target_arch = "x86_64")]
-        Instructions::Avx2 => unsafe { avx2::small_product(left, left_stride, right, scales, output, stride) },
-        Instructions::Portable => portable::small_product::<false>(left, left_stride, right, scales, output, stride),
+        Instructions::Avx2 => unsafe { avx2::small_product(left, left_stride, right, scales, output, stride, add) },
+        Instructions::Portable => {
+            portable::small_product::<false>(left, left_stride, right, scales, output, stride, add);
+        }
     }
 }
 
@@ -161,12 +187,16 @@ macro_rules! for_each_level {
 for_each_level! {
     /// Brings each row of `width` values to mean 0 and variance 1, then scales and shifts it.
     layer_norm(rows: &mut [f32], width: usize, weight: &[f32], bias: &[f32], epsilon: f32);
+    /// Divides each row of `width` values by the root of its mean square, scales it, and writes it to `output`.
+    rms_norm(rows: &[f32], width: usize, weight: &[f32], epsilon: f32, output: &mut [f32]);
+    /// Rows of gates and as many values, `width` each: `gate / (1 + e^-gate) * value`, one row of `width` for each.
+    swiglu(rows: &[f32], width: usize, output: &mut [f32]);
     /// The Gaussian error linear unit of every value.
     gelu(values: &mut [f32]);
     /// Writes 32 four-bit columns as a strip: the low halves of 8 lines, then the high halves.
     unpack_nibbles(packed: &[Line], values: &mut [Line]);
-    /// Half-precision scales as single.
-    unpack_halves(packed: &[[u16; STRIP]], scales: &mut [Columns]);
+    /// Half-precision scales as single, each for as many of the whole `steps` as its share; without steps as they are.
+    unpack_scales(halves: &[[u16; STRIP]], steps: &[[i8; STRIP]], scales: &mut [Columns]);
     /// Replaces scores by their exponentials less the greatest, and leaves one over their sum in `share`.
     softmax(scores: &mut [f32], share: &mut f32);
 }
@@ -175,27 +205,61 @@ for_each_level! {
 mod avx512 {
     use super::{Activations, Columns, LINES, Output, Strip};
     use std::arch::x86_64::{
-        __m512, __m512i, _mm_storeu_si128, _mm512_abs_ps, _mm512_add_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
-        _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_ps, _mm512_load_si512, _mm512_loadu_ps,
-        _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_add_epi32, _mm512_reduce_max_ps, _mm512_set1_epi32, _mm512_set1_ps,
-        _mm512_storeu_ps,
+        __m512, __m512i, _mm_storeu_si128, _mm512_abs_ps, _mm512_add_ps, _mm512_and_si512, _mm512_cvtepi32_epi8,
+        _mm512_cvtepi32_ps, _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_ps,
+        _mm512_load_si512, _mm512_loadu_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_add_epi32,
+        _mm512_reduce_max_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_srli_epi16, _mm512_storeu_ps,
     };
 
     /// # Safety
     /// The lengths must be those that [`super::product`] checks.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
     pub(super) unsafe fn product(input: &Activations, strip: &Strip<'_>, bias: &Columns, output: &mut Output<'_>) {
+        // SAFETY: as asked for by this function.
+        unsafe {
+            if strip.packed {
+                few_rows(input, strip, bias, output);
+            } else if strip.fine {
+                rows::<2>(input, strip, bias, output);
+            } else {
+                rows::<1>(input, strip, bias, output);
+            }
+        }
+    }
+
+    /// At most three rows, from four-bit values with one scale for each group.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
+    unsafe fn few_rows(input: &Activations, strip: &Strip<'_>, bias: &Columns, output: &mut Output<'_>) {
+        // SAFETY: as many rows as there are.
+        unsafe {
+            match input.rows() {
+                0 => 0,
+                1 => tile::<1, 1, true>(input, 0, strip, bias, output),
+                2 => tile::<2, 1, true>(input, 0, strip, bias, output),
+                _ => tile::<3, 1, true>(input, 0, strip, bias, output),
+            };
+        }
+    }
+
+    /// All rows of a product with one or two scales for each group.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
+    unsafe fn rows<const PARTS: usize>(
+        input: &Activations,
+        strip: &Strip<'_>,
+        bias: &Columns,
+        output: &mut Output<'_>,
+    ) {
         let mut row = 0;
         while row < input.rows() {
             // SAFETY: at most as many rows as are left.
             row += unsafe {
                 match input.rows() - row {
-                    1 => tile::<1>(input, row, strip, bias, output),
-                    2 => tile::<2>(input, row, strip, bias, output),
-                    3 => tile::<3>(input, row, strip, bias, output),
-                    4 => tile::<4>(input, row, strip, bias, output),
-                    5 => tile::<5>(input, row, strip, bias, output),
-                    _ => tile::<6>(input, row, strip, bias, output),
+                    1 => tile::<1, PARTS, false>(input, row, strip, bias, output),
+                    2 => tile::<2, PARTS, false>(input, row, strip, bias, output),
+                    3 => tile::<3, PARTS, false>(input, row, strip, bias, output),
+                    4 => tile::<4, PARTS, false>(input, row, strip, bias, output),
+                    5 => tile::<5, PARTS, false>(input, row, strip, bias, output),
+                    _ => tile::<6, PARTS, false>(input, row, strip, bias, output),
                 }
             };
         }
@@ -203,7 +267,7 @@ mod avx512 {
 
     /// `ROWS` rows by 32 columns; the sums stay in registers from the first group to the last.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
-    unsafe fn tile<const ROWS: usize>(
+    unsafe fn tile<const ROWS: usize, const PARTS: usize, const PACKED: bool>(
         input: &Activations,
         row: usize,
         strip: &Strip<'_>,
@@ -218,32 +282,55 @@ mod avx512 {
             let scales = input.scales().as_ptr().add(row * groups);
             let sums = input.sums().as_ptr().add(row * groups * 2);
             let zero = -i32::from(strip.zero);
+            let low = _mm512_set1_epi8(15);
             let start = [_mm512_load_ps(bias.0.as_ptr()), _mm512_load_ps(bias.0.as_ptr().add(16))];
             let mut total: [[__m512; 2]; ROWS] = [start; ROWS];
+            let apart = input.apart().as_ptr().add(row * strip.apart.len());
+            for (at, weights) in strip.apart.iter().enumerate() {
+                let weights = [_mm512_load_ps(weights.0.as_ptr()), _mm512_load_ps(weights.0.as_ptr().add(16))];
+                for (r, total) in total.iter_mut().enumerate() {
+                    let value = _mm512_set1_ps(*apart.add(r * strip.apart.len() + at));
+                    total[0] = _mm512_fmadd_ps(weights[0], value, total[0]);
+                    total[1] = _mm512_fmadd_ps(weights[1], value, total[1]);
+                }
+            }
             for group in 0..groups {
-                let mut sum: [[__m512i; 2]; ROWS] = [[_mm512_set1_epi32(0); 2]; ROWS];
-                for (r, sum) in sum.iter_mut().enumerate() {
-                    let at = sums.add((r * groups + group) * 2);
-                    *sum = [_mm512_set1_epi32(zero * (*at + *at.add(1))); 2];
-                }
-                let lines = strip.values.as_ptr().add(group * LINES).cast::<i32>();
-                for step in 0..8 {
-                    let left = _mm512_load_si512(lines.add(step * 32).cast());
-                    let right = _mm512_load_si512(lines.add(step * 32 + 16).cast());
+                for part in 0..PARTS {
+                    let mut sum: [[__m512i; 2]; ROWS] = [[_mm512_set1_epi32(0); 2]; ROWS];
                     for (r, sum) in sum.iter_mut().enumerate() {
-                        let four = values.add((r * groups + group) * 32 + step * 4).cast::<i32>().read_unaligned();
-                        let four = _mm512_set1_epi32(four);
-                        sum[0] = _mm512_dpbusd_epi32(sum[0], left, four);
-                        sum[1] = _mm512_dpbusd_epi32(sum[1], right, four);
+                        let at = sums.add((r * groups + group) * 2);
+                        let all = if PARTS == 1 { *at + *at.add(1) } else { *at.add(part) };
+                        *sum = [_mm512_set1_epi32(zero * all); 2];
                     }
-                }
-                let scale = strip.scales.as_ptr().add(group).cast::<f32>();
-                let scale = [_mm512_load_ps(scale), _mm512_load_ps(scale.add(16))];
-                for (r, (total, sum)) in total.iter_mut().zip(sum).enumerate() {
-                    let own = _mm512_set1_ps(*scales.add(r * groups + group));
-                    let both = [_mm512_mul_ps(scale[0], own), _mm512_mul_ps(scale[1], own)];
-                    total[0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[0]), both[0], total[0]);
-                    total[1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[1]), both[1], total[1]);
+                    let lines = if PACKED { LINES / 2 } else { LINES };
+                    let lines = strip.values.as_ptr().add(group * lines).cast::<i32>();
+                    for step in part * 8 / PARTS..(part + 1) * 8 / PARTS {
+                        let line = if PACKED { step % 4 } else { step };
+                        let mut left = _mm512_load_si512(lines.add(line * 32).cast());
+                        let mut right = _mm512_load_si512(lines.add(line * 32 + 16).cast());
+                        if PACKED {
+                            if step >= 4 {
+                                left = _mm512_srli_epi16::<4>(left);
+                                right = _mm512_srli_epi16::<4>(right);
+                            }
+                            left = _mm512_and_si512(left, low);
+                            right = _mm512_and_si512(right, low);
+                        }
+                        for (r, sum) in sum.iter_mut().enumerate() {
+                            let four = values.add((r * groups + group) * 32 + step * 4).cast::<i32>().read_unaligned();
+                            let four = _mm512_set1_epi32(four);
+                            sum[0] = _mm512_dpbusd_epi32(sum[0], left, four);
+                            sum[1] = _mm512_dpbusd_epi32(sum[1], right, four);
+                        }
+                    }
+                    let scale = strip.scales.as_ptr().add(group * PARTS + part).cast::<f32>();
+                    let scale = [_mm512_load_ps(scale), _mm512_load_ps(scale.add(16))];
+                    for (r, (total, sum)) in total.iter_mut().zip(sum).enumerate() {
+                        let own = _mm512_set1_ps(*scales.add(r * groups + group));
+                        let both = [_mm512_mul_ps(scale[0], own), _mm512_mul_ps(scale[1], own)];
+                        total[0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[0]), both[0], total[0]);
+                        total[1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[1]), both[1], total[1]);
+                    }
                 }
                 if let Some(least) = strip.least {
                     let least = least.as_ptr().add(group).cast::<f32>();
@@ -298,6 +385,7 @@ mod avx512 {
         scales: &[f32],
         output: &mut [f32],
         stride: usize,
+        add: bool,
     ) {
         let mut row = 0;
         while row < scales.len() {
@@ -306,11 +394,11 @@ mod avx512 {
                 let (left, output) = (left.as_ptr().add(row * left_stride), output.as_mut_ptr().add(row * stride));
                 let scale = scales.as_ptr().add(row);
                 match scales.len() - row {
-                    1 => small_tile::<1>(left, left_stride, right, scale, output, stride),
-                    2 | 3 => small_tile::<2>(left, left_stride, right, scale, output, stride),
-                    4 | 5 => small_tile::<4>(left, left_stride, right, scale, output, stride),
-                    6..12 => small_tile::<6>(left, left_stride, right, scale, output, stride),
-                    _ => small_tile::<12>(left, left_stride, right, scale, output, stride),
+                    1 => small_tile::<1>(left, left_stride, right, scale, output, stride, add),
+                    2 | 3 => small_tile::<2>(left, left_stride, right, scale, output, stride, add),
+                    4 | 5 => small_tile::<4>(left, left_stride, right, scale, output, stride, add),
+                    6..12 => small_tile::<6>(left, left_stride, right, scale, output, stride, add),
+                    _ => small_tile::<12>(left, left_stride, right, scale, output, stride, add),
                 }
             };
         }
@@ -325,6 +413,7 @@ mod avx512 {
         scales: *const f32,
         output: *mut f32,
         stride: usize,
+        add: bool,
     ) -> usize {
         // SAFETY: `ROWS` rows are left, of `right.len()` values on the left side and 32 in the output.
         unsafe {
@@ -340,8 +429,13 @@ mod avx512 {
             }
             for (r, total) in total.into_iter().enumerate() {
                 let (scale, to) = (_mm512_set1_ps(*scales.add(r)), output.add(r * stride));
-                _mm512_storeu_ps(to, _mm512_mul_ps(total[0], scale));
-                _mm512_storeu_ps(to.add(16), _mm512_mul_ps(total[1], scale));
+                let mut total = [_mm512_mul_ps(total[0], scale), _mm512_mul_ps(total[1], scale)];
+                if add {
+                    total[0] = _mm512_add_ps(total[0], _mm512_loadu_ps(to));
+                    total[1] = _mm512_add_ps(total[1], _mm512_loadu_ps(to.add(16)));
+                }
+                _mm512_storeu_ps(to, total[0]);
+                _mm512_storeu_ps(to.add(16), total[1]);
             }
         }
         ROWS
@@ -394,8 +488,9 @@ mod avx2 {
         scales: &[f32],
         output: &mut [f32],
         stride: usize,
+        add: bool,
     ) {
-        portable::small_product::<true>(left, left_stride, right, scales, output, stride);
+        portable::small_product::<true>(left, left_stride, right, scales, output, stride, add);
     }
 
     /// `ROWS` rows by the eight columns from `8 * eighth`.
@@ -415,36 +510,49 @@ mod avx2 {
             let scales = input.scales().as_ptr().add(row * groups);
             let sums = input.sums().as_ptr().add(row * groups * 2);
             let zero = if SIGNED { 0 } else { -i32::from(strip.zero) };
+            let parts = 1 + usize::from(strip.fine);
             let ones = _mm256_set1_epi16(1);
             let top = _mm256_set1_epi8(i8::MIN);
             let mut total: [__m256; ROWS] = [_mm256_loadu_ps(bias.0.as_ptr().add(8 * eighth)); ROWS];
+            let apart = input.apart().as_ptr().add(row * strip.apart.len());
+            for (at, weights) in strip.apart.iter().enumerate() {
+                let weights = _mm256_loadu_ps(weights.0.as_ptr().add(8 * eighth));
+                for (r, total) in total.iter_mut().enumerate() {
+                    let value = _mm256_set1_ps(*apart.add(r * strip.apart.len() + at));
+                    *total = _mm256_fmadd_ps(weights, value, *total);
+                }
+            }
             for group in 0..groups {
-                let mut sum: [__m256i; ROWS] = [_mm256_set1_epi32(0); ROWS];
-                for (r, sum) in sum.iter_mut().enumerate() {
-                    let at = sums.add((r * groups + group) * 2);
-                    *sum = _mm256_set1_epi32(zero * (*at + *at.add(1)));
-                }
-                let lines = strip.values.as_ptr().add(group * LINES).cast::<i32>().add(8 * eighth);
-                for step in 0..8 {
-                    let mut weights = _mm256_loadu_si256(lines.add(step * 32).cast());
-                    if SIGNED {
-                        weights = _mm256_xor_si256(weights, top);
-                    }
+                for part in 0..parts {
+                    let mut sum: [__m256i; ROWS] = [_mm256_set1_epi32(0); ROWS];
                     for (r, sum) in sum.iter_mut().enumerate() {
-                        let four = values.add((r * groups + group) * 32 + step * 4).cast::<i32>().read_unaligned();
-                        let four = _mm256_set1_epi32(four);
-                        let pairs = if SIGNED {
-                            _mm256_maddubs_epi16(_mm256_abs_epi8(weights), _mm256_sign_epi8(four, weights))
-                        } else {
-                            _mm256_maddubs_epi16(weights, four)
-                        };
-                        *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
+                        let at = sums.add((r * groups + group) * 2);
+                        let all = if parts == 1 { *at + *at.add(1) } else { *at.add(part) };
+                        *sum = _mm256_set1_epi32(zero * all);
                     }
-                }
-                let scale = _mm256_loadu_ps(strip.scales.as_ptr().add(group).cast::<f32>().add(8 * eighth));
-                for (r, (total, sum)) in total.iter_mut().zip(sum).enumerate() {
-                    let both = _mm256_mul_ps(scale, _mm256_set1_ps(*scales.add(r * groups + group)));
-                    *total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), both, *total);
+                    let lines = strip.values.as_ptr().add(group * LINES).cast::<i32>().add(8 * eighth);
+                    for step in part * 8 / parts..(part + 1) * 8 / parts {
+                        let mut weights = _mm256_loadu_si256(lines.add(step * 32).cast());
+                        if SIGNED {
+                            weights = _mm256_xor_si256(weights, top);
+                        }
+                        for (r, sum) in sum.iter_mut().enumerate() {
+                            let four = values.add((r * groups + group) * 32 + step * 4).cast::<i32>().read_unaligned();
+                            let four = _mm256_set1_epi32(four);
+                            let pairs = if SIGNED {
+                                _mm256_maddubs_epi16(_mm256_abs_epi8(weights), _mm256_sign_epi8(four, weights))
+                            } else {
+                                _mm256_maddubs_epi16(weights, four)
+                            };
+                            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
+                        }
+                    }
+                    let scale = strip.scales.as_ptr().add(group * parts + part).cast::<f32>();
+                    let scale = _mm256_loadu_ps(scale.add(8 * eighth));
+                    for (r, (total, sum)) in total.iter_mut().zip(sum).enumerate() {
+                        let both = _mm256_mul_ps(scale, _mm256_set1_ps(*scales.add(r * groups + group)));
+                        *total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), both, *total);
+                    }
                 }
                 if let Some(least) = strip.least {
                     let least = _mm256_loadu_ps(least.as_ptr().add(group).cast::<f32>().add(8 * eighth));

@@ -1,25 +1,30 @@
 //! A weight matrix in the order the kernels read it.
 
 use super::activations::Activations;
+use super::blocks::{Group, Kind};
 use super::kernels::{self, LINES, Level, Output, Strip};
-use super::{Columns, GROUP, Line, STRIP};
-use crate::GuardError;
+use super::{Columns, GROUP, Line, STRIP, half};
+use std::ops::Range;
 
-/// The weights of `y = W x + b`, in strips of 32 outputs.
+/// The weights of `y = W x + b`, in strips of 32 outputs. It takes about the memory of the file's blocks.
 pub(crate) struct Matrix {
+    kind: Kind,
     outputs: usize,
     groups: usize,
-    stored: Stored,
+    /// The lines of strips; of four-bit values half as many, see [`kernels::unpack_nibbles`].
+    values: Vec<Line>,
+    scales: Scales,
+    least: Scales,
     bias: Vec<Columns>,
+    /// For each strip the weights, as they are, of the inputs that are kept apart.
+    apart: Vec<Columns>,
 }
 
-/// How the values are kept.
-enum Stored {
-    /// Four-bit values, zero being 8: for each group eight lines, the first four pairs of lines of a [`Strip`] in their
-    /// low halves. The scales have half precision.
-    Nibbles { values: Vec<Line>, scales: Vec<[u16; STRIP]> },
-    /// Eight-bit values, zero being 128, in the order of a [`Strip`].
-    Bytes { values: Vec<Line>, scales: Vec<Columns> },
+/// Numbers for every group of a strip: half-precision ones for each block, times whole ones when blocks have more groups.
+#[derive(Default)]
+struct Scales {
+    halves: Vec<[u16; STRIP]>,
+    steps: Vec<[i8; STRIP]>,
 }
 
 /// What a product needs besides its inputs; used again by the next one.
@@ -27,87 +32,141 @@ enum Stored {
 pub(crate) struct Workspace {
     values: Vec<Line>,
     scales: Vec<Columns>,
+    least: Vec<Columns>,
 }
 
 impl Matrix {
-    /// Reads rows of `Q4_0` blocks, one row for each output: a half-precision scale, then 16 bytes that hold the values
-    /// 0 to 15 in their low and 16 to 31 in their high halves, zero being 8.
+    /// Reads blocks of a file's type, row after row, one row for each output. A number of outputs that is no multiple of
+    /// 32 is filled up with rows of zeros. Inputs must keep the columns `apart`, see [`Activations::quantize`]; without
+    /// a `bias` nothing is added.
     ///
     /// # Errors
-    /// [`GuardError::Weights`] when the sizes do not fit together or a scale is not a number.
-    pub(crate) fn from_q4_0(rows: &[&[u8]], inputs: usize, bias: &[f32]) -> Result<Self, GuardError> {
-        let wrong = |reason: &str| GuardError::Weights(format!("a matrix of {inputs} inputs: {reason}"));
-        let (outputs, groups) = (rows.len(), inputs / GROUP);
-        let fits = inputs.is_multiple_of(GROUP) && outputs.is_multiple_of(STRIP) && bias.len() == outputs;
-        if !fits || rows.iter().any(|row| row.len() != groups * Q4_0) {
-            return Err(wrong("its sizes do not fit together"));
+    /// What is wrong, in a few words: sizes that do not fit together, or a scale that is not a number.
+    pub(crate) fn pack(
+        kind: Kind,
+        blocks: &[u8],
+        inputs: usize,
+        bias: Option<&[f32]>,
+        apart: &[usize],
+    ) -> Result<Self, &'static str> {
+        let groups = inputs / GROUP;
+        let row = groups / kind.groups_in_block() * kind.block_bytes();
+        let whole = inputs > 0 && inputs.is_multiple_of(GROUP * kind.groups_in_block());
+        if !whole || blocks.is_empty() || !blocks.len().is_multiple_of(row) {
+            return Err("its rows are not whole blocks");
         }
-        // A number in, a number out: what is rounded to eight bits could hide that it was none.
-        if bias.iter().any(|bias| !bias.is_finite()) {
-            return Err(wrong("a bias is not a number"));
+        let outputs = blocks.len() / row;
+        if bias.is_some_and(|bias| bias.len() != outputs || bias.iter().any(|bias| !bias.is_finite())) {
+            // A number in, a number out: what is rounded to eight bits could hide that it was none.
+            return Err("its bias does not fit, or is not made of numbers");
         }
-        let mut nibbles = Vec::with_capacity(outputs / STRIP * groups * LINES / 2);
-        let mut scales = Vec::with_capacity(outputs / STRIP * groups);
-        for strip in rows.as_chunks::<STRIP>().0 {
-            for group in 0..groups {
-                let blocks = strip.map(|row| row.as_chunks::<Q4_0>().0.get(group).copied().unwrap_or_default());
-                let own = blocks.map(|[low, high, ..]| u16::from_le_bytes([low, high]));
-                if own.iter().any(|scale| scale & 0x7c00 == 0x7c00) {
-                    return Err(wrong("a scale is not a number"));
-                }
-                scales.push(own);
-                nibbles.extend(lines(&blocks));
+        let strips = outputs.div_ceil(STRIP);
+        let mut matrix = Self {
+            kind,
+            outputs,
+            groups,
+            values: Vec::with_capacity(strips * groups * matrix_lines(kind)),
+            scales: Scales::default(),
+            least: Scales::default(),
+            bias: vec![Columns([0.0; STRIP]); strips],
+            apart: Vec::with_capacity(strips * apart.len()),
+        };
+        for (to, from) in matrix.bias.iter_mut().flat_map(|bias| &mut bias.0).zip(bias.unwrap_or_default()) {
+            *to = *from;
+        }
+        let mut columns: Vec<Vec<Group>> = vec![Vec::new(); STRIP];
+        for strip in blocks.chunks(row * STRIP) {
+            let mut rows = strip.chunks_exact(row);
+            for groups in &mut columns {
+                kind.read(rows.next().unwrap_or_default(), groups);
             }
+            matrix.push(&columns, apart)?;
         }
-        let bias = bias.as_chunks::<STRIP>().0.iter().map(|bias| Columns(*bias)).collect();
-        Ok(Self { outputs, groups, stored: Stored::Nibbles { values: nibbles, scales }, bias })
+        Ok(matrix)
     }
 
-    /// Rounds rows of weights, one row for each output, to eight bits with a scale for every 32 values.
-    ///
-    /// # Errors
-    /// [`GuardError::Weights`] when the sizes do not fit together or a weight is not a number.
-    pub(crate) fn from_floats(weights: &[f32], inputs: usize, bias: &[f32]) -> Result<Self, GuardError> {
-        let wrong = |reason: &str| GuardError::Weights(format!("a matrix of {inputs} inputs: {reason}"));
-        let (outputs, groups) = (bias.len(), inputs / GROUP);
-        let fits = inputs.is_multiple_of(GROUP) && inputs > 0 && outputs.is_multiple_of(STRIP);
-        if !fits || weights.len() != outputs * inputs {
-            return Err(wrong("its sizes do not fit together"));
-        }
-        if weights.iter().chain(bias).any(|value| !value.is_finite()) {
-            return Err(wrong("a weight or bias is not a number"));
-        }
-        let mut values = Vec::with_capacity(outputs / STRIP * groups * LINES);
-        let mut scales = Vec::with_capacity(outputs / STRIP * groups);
-        for strip in weights.chunks_exact(STRIP * inputs) {
-            for group in 0..groups {
-                let block = |column: usize| strip.get(column * inputs + group * GROUP..).unwrap_or_default();
-                let scale = |column: usize| {
-                    block(column).iter().take(GROUP).fold(0.0_f32, |most, value| most.max(value.abs())) / 127.0
-                };
-                let own: [f32; STRIP] = std::array::from_fn(scale);
-                let value = |column: usize, row: usize| {
-                    let weight = block(column).get(row).copied().unwrap_or_default();
-                    let scale = own.get(column).copied().unwrap_or_default().max(f32::MIN_POSITIVE);
-                    ((weight / scale).round().clamp(-127.0, 127.0) + 128.0) as u8
-                };
-                for line in 0..LINES {
-                    let (step, side) = (line / 2, line % 2);
-                    values.push(Line(std::array::from_fn(|at| value(side * 16 + at / 4, step * 4 + at % 4))));
-                }
-                scales.push(Columns(own));
-            }
-        }
-        let bias = bias.as_chunks::<STRIP>().0.iter().map(|bias| Columns(*bias)).collect();
-        Ok(Self { outputs, groups, stored: Stored::Bytes { values, scales }, bias })
+    /// Length of an output row in memory.
+    pub(crate) fn stride(&self) -> usize {
+        self.bias.len() * STRIP
     }
 
-    /// Length of an output row.
+    /// Number of outputs, without what fills up the last strip.
     pub(crate) fn outputs(&self) -> usize {
         self.outputs
     }
 
-    /// The product with every row of `input` into the rows of `output`; `add` keeps what is there and adds to it.
+    /// Number of strips of 32 outputs.
+    pub(crate) fn strips(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// Writes the weights of an output, as the file has them; nothing when there is no such output.
+    pub(crate) fn row(&self, output: usize, to: &mut [f32]) -> Option<()> {
+        if output >= self.outputs {
+            return None;
+        }
+        let (strip, column) = (output / STRIP, output % STRIP);
+        let (lines, parts) = (matrix_lines(self.kind), 1 + usize::from(self.kind.is_fine()));
+        for (group, to) in to.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
+            let at = strip * self.groups + group;
+            let values = self.values.get(at * lines..(at + 1) * lines)?;
+            let least = self.least.one(at, column);
+            for (index, to) in to.iter_mut().enumerate() {
+                let scale = self.scales.one(at * parts + index / 16 * (parts - 1), column)?;
+                let (step, byte) = (index / 4, column % 16 * 4 + index % 4);
+                let value = if self.kind.is_four_bit() {
+                    let packed = values.get(step % 4 * 2 + column / 16)?.0.get(byte)?;
+                    if step < 4 { packed & 15 } else { packed >> 4 }
+                } else {
+                    *values.get(step * 2 + column / 16)?.0.get(byte)?
+                };
+                *to = scale * f32::from(i16::from(value) - i16::from(self.kind.zero())) + least.unwrap_or(0.0);
+            }
+        }
+        Some(())
+    }
+
+    /// The product with every row of `input` into rows of `stride` values of `output`, from `column` on; `add` keeps what
+    /// is there and adds to it.
+    pub(crate) fn multiply_strips(
+        &self,
+        level: Level,
+        input: &Activations,
+        strips: Range<usize>,
+        (output, stride, column): (&mut [f32], usize, usize),
+        add: bool,
+        workspace: &mut Workspace,
+    ) {
+        let apart = self.apart.len() / self.strips().max(1);
+        let lines = self.groups * matrix_lines(self.kind);
+        for (strip, at) in strips.zip(0..) {
+            let values = self.values.get(strip * lines..(strip + 1) * lines).unwrap_or_default();
+            let packed = self.kind.is_four_bit() && level.reads_packed(input.rows());
+            let values = if self.kind.is_four_bit() && !packed {
+                workspace.values.resize(self.groups * LINES, Line([0; 64]));
+                kernels::unpack_nibbles(level, values, &mut workspace.values);
+                &workspace.values
+            } else {
+                values
+            };
+            self.scales.unpack(level, strip, self.strips(), &mut workspace.scales);
+            self.least.unpack(level, strip, self.strips(), &mut workspace.least);
+            let strip_view = Strip {
+                values,
+                packed,
+                scales: &workspace.scales,
+                fine: self.kind.is_fine(),
+                least: self.kind.has_least().then_some(workspace.least.as_slice()),
+                zero: self.kind.zero(),
+                apart: self.apart.get(strip * apart..(strip + 1) * apart).unwrap_or_default(),
+            };
+            let Some(bias) = self.bias.get(strip) else { return };
+            let mut output = Output { values: output, stride, column: column + at * STRIP, add };
+            kernels::product(level, input, &strip_view, bias, &mut output);
+        }
+    }
+
+    /// As [`Matrix::multiply_strips`] for all of them, into rows of [`Matrix::stride`].
     pub(crate) fn multiply(
         &self,
         level: Level,
@@ -116,46 +175,109 @@ impl Matrix {
         add: bool,
         workspace: &mut Workspace,
     ) {
-        let mut strip_product = |at: usize, strip: &Strip<'_>, bias: &Columns| {
-            let mut output = Output { values: &mut *output, stride: self.outputs, column: at * STRIP, add };
-            kernels::product(level, input, strip, bias, &mut output);
-        };
-        match &self.stored {
-            Stored::Nibbles { values, scales } => {
-                workspace.values.resize(self.groups * LINES, Line([0; 64]));
-                workspace.scales.resize(self.groups, Columns([0.0; STRIP]));
-                let strips = values.chunks_exact(self.groups * LINES / 2).zip(scales.chunks_exact(self.groups));
-                for (at, ((nibbles, scales), bias)) in strips.zip(&self.bias).enumerate() {
-                    kernels::unpack_nibbles(level, nibbles, &mut workspace.values);
-                    kernels::unpack_halves(level, scales, &mut workspace.scales);
-                    let (values, scales) = (workspace.values.as_slice(), workspace.scales.as_slice());
-                    strip_product(at, &Strip { values, scales, least: None, zero: 8 }, bias);
+        self.multiply_strips(level, input, 0..self.strips(), (output, self.stride(), 0), add, workspace);
+    }
+
+    /// Appends a strip of 32 columns; a column without groups is zero.
+    fn push(&mut self, columns: &[Vec<Group>], apart: &[usize]) -> Result<(), &'static str> {
+        let nothing = Group { values: [self.kind.zero(); GROUP], scale: 0, steps: [0; 2], least: 0, least_step: 0 };
+        let kept = self.apart.len();
+        self.apart.resize(kept + apart.len(), Columns([0.0; STRIP]));
+        for group in 0..self.groups {
+            let own: [Group; STRIP] = std::array::from_fn(|at| {
+                columns.get(at).and_then(|column| column.get(group)).copied().unwrap_or(nothing)
+            });
+            if own.iter().any(|group| is_strange(group.scale) || is_strange(group.least)) {
+                return Err("a scale is not a number");
+            }
+            if self.kind.is_four_bit() {
+                self.values.extend(fold(&lines(&own)));
+            } else {
+                self.values.extend(lines(&own));
+            }
+            let first = group.is_multiple_of(self.kind.groups_in_block());
+            let shared = self.kind.groups_in_block() > 1;
+            if first {
+                self.scales.halves.push(own.map(|group| group.scale));
+            }
+            if shared {
+                self.scales.steps.push(own.map(|group| group.steps[0]));
+            }
+            if self.kind.is_fine() {
+                self.scales.steps.push(own.map(|group| group.steps[1]));
+            }
+            if self.kind.has_least() {
+                if first {
+                    self.least.halves.push(own.map(|group| group.least));
+                }
+                if shared {
+                    self.least.steps.push(own.map(|group| group.least_step.cast_signed()));
                 }
             }
-            Stored::Bytes { values, scales } => {
-                let strips = values.chunks_exact(self.groups * LINES).zip(scales.chunks_exact(self.groups));
-                for (at, ((values, scales), bias)) in strips.zip(&self.bias).enumerate() {
-                    strip_product(at, &Strip { values, scales, least: None, zero: 128 }, bias);
-                }
+            for (at, to) in apart.iter().zip(self.apart.iter_mut().skip(kept)).filter(|(at, _)| **at / GROUP == group) {
+                to.0 = own.map(|group| weight(&group, self.kind, at % GROUP));
             }
         }
+        Ok(())
     }
 }
 
-/// Bytes of a block of 32 weights.
-const Q4_0: usize = 18;
+impl Scales {
+    /// The numbers of a strip, one of `strips`, for every group, or half group, and column.
+    fn unpack(&self, level: Level, strip: usize, strips: usize, to: &mut Vec<Columns>) {
+        let part = |all: usize| strip * (all / strips.max(1))..(strip + 1) * (all / strips.max(1));
+        let halves = self.halves.get(part(self.halves.len())).unwrap_or_default();
+        let steps = self.steps.get(part(self.steps.len())).unwrap_or_default();
+        to.resize(halves.len().max(steps.len()), Columns([0.0; STRIP]));
+        kernels::unpack_scales(level, halves, steps, to);
+    }
 
-/// The values of a group of 32 columns in the order of [`Stored::Nibbles`].
-fn lines(blocks: &[[u8; Q4_0]; STRIP]) -> [Line; LINES / 2] {
+    fn one(&self, at: usize, column: usize) -> Option<f32> {
+        if self.steps.is_empty() {
+            return self.halves.get(at)?.get(column).map(|bits| half(*bits));
+        }
+        let share = self.steps.len() / self.halves.len().max(1);
+        let scale = half(*self.halves.get(at / share.max(1))?.get(column)?);
+        Some(scale * f32::from(*self.steps.get(at)?.get(column)?))
+    }
+}
+
+/// A weight of a group, as candle computes it.
+pub(crate) fn weight(group: &Group, kind: Kind, at: usize) -> f32 {
+    let [first, second] = group.steps;
+    let scale = half(group.scale) * f32::from(if at < GROUP / 2 { first } else { second });
+    let value = i16::from(group.values.get(at).copied().unwrap_or_default()) - i16::from(kind.zero());
+    let least = half(group.least) * f32::from(group.least_step);
+    scale * f32::from(value) + if kind.has_least() { least } else { 0.0 }
+}
+
+/// Lines of a group in memory.
+fn matrix_lines(kind: Kind) -> usize {
+    if kind.is_four_bit() { LINES / 2 } else { LINES }
+}
+
+/// Whether a half-precision number is infinite or none.
+fn is_strange(bits: u16) -> bool {
+    bits & 0x7c00 == 0x7c00
+}
+
+/// The values of a group of 32 columns in the order of a [`Strip`].
+fn lines(columns: &[Group; STRIP]) -> [Line; LINES] {
     let value = |column: usize, row: usize| {
-        let byte = blocks.get(column).and_then(|block| block.get(2 + row % 16)).copied().unwrap_or_default();
-        if row < 16 { byte & 15 } else { byte >> 4 }
+        columns.get(column).and_then(|group| group.values.get(row)).copied().unwrap_or_default()
     };
     std::array::from_fn(|line| {
         let (step, side) = (line / 2, line % 2);
-        Line(std::array::from_fn(|at| {
-            let (column, row) = (side * 16 + at / 4, step * 4 + at % 4);
-            value(column, row) | value(column, row + 16) << 4
-        }))
+        Line(std::array::from_fn(|at| value(side * 16 + at / 4, step * 4 + at % 4)))
+    })
+}
+
+/// Four-bit lines two in one: the first half of them in the low halves of the bytes.
+fn fold(lines: &[Line; LINES]) -> impl Iterator<Item = Line> {
+    let (low, high) = lines.split_at(LINES / 2);
+    low.iter().zip(high).map(|(low, high)| {
+        let mut line = *low;
+        line.0.iter_mut().zip(high.0).for_each(|(low, high)| *low |= high << 4);
+        line
     })
 }

@@ -1,7 +1,7 @@
 //! The arithmetic of the models: products of eight-bit numbers, and the few functions around them.
 //!
 //! Weights stay in the blocks their file has: whole numbers of four to eight bits, with a scale for every 32 of them
-//! along a row ([`Matrix`]). Inputs are rounded to eight bits with a scale for every 32 values ([`Activations`]), so that
+//! along a row (`Matrix`). Inputs are rounded to eight bits with a scale for every 32 values (`Activations`), so that
 //! one large value costs its neighbours nothing. Sums over 32 products are exact; the rest is 32-bit floating point.
 //!
 //! Every kernel exists three times, for AVX-512 VNNI, for AVX2, and in portable Rust, which is what the other two are
@@ -9,7 +9,9 @@
 
 mod activations;
 mod attention;
+mod blocks;
 mod kernels;
+mod linear;
 mod matrix;
 mod portable;
 
@@ -17,7 +19,9 @@ pub use kernels::Level;
 
 pub(crate) use activations::Activations;
 pub(crate) use attention::Attention;
-pub(crate) use kernels::{gelu, layer_norm};
+pub(crate) use blocks::Kind;
+pub(crate) use kernels::{gelu, layer_norm, rms_norm, small_product, softmax, swiglu};
+pub(crate) use linear::Linear;
 pub(crate) use matrix::{Matrix, Workspace};
 pub(crate) use portable::half;
 

@@ -15,22 +15,29 @@ pub(super) fn product(input: &Activations, strip: &Strip<'_>, bias: &Columns, ou
     let groups = input.groups();
     let outputs = output.values.chunks_exact_mut(output.stride);
     let rows = input.values().chunks_exact(groups * GROUP).zip(input.scales().chunks_exact(groups)).zip(outputs);
-    for ((values, scales), to) in rows {
+    for (row, ((values, scales), to)) in rows.enumerate() {
         let mut total = bias.0;
-        let lines = strip.values.chunks_exact(LINES).zip(strip.scales).enumerate();
-        for ((values, own), (at, (lines, scale))) in values.as_chunks::<GROUP>().0.iter().zip(scales).zip(lines) {
-            let mut sum = [0_i32; STRIP];
-            let steps = lines.as_chunks::<2>().0.iter().zip(values.as_chunks::<4>().0);
-            for ([left, right], four) in steps {
-                let columns = left.0.as_chunks::<4>().0.iter().chain(right.0.as_chunks::<4>().0);
-                for (sum, weights) in sum.iter_mut().zip(columns) {
-                    for (weight, value) in weights.iter().zip(four) {
-                        *sum += (i32::from(*weight) - i32::from(strip.zero)) * i32::from(*value);
+        for (weights, value) in strip.apart.iter().zip(input.apart().iter().skip(row * strip.apart.len())) {
+            total.iter_mut().zip(weights.0).for_each(|(total, weight)| *total += weight * value);
+        }
+        let parts = 1 + usize::from(strip.fine);
+        let lines = strip.values.chunks_exact(LINES).zip(strip.scales.chunks_exact(parts)).enumerate();
+        for ((values, own), (at, (lines, scales))) in values.as_chunks::<GROUP>().0.iter().zip(scales).zip(lines) {
+            let sides = lines.chunks_exact(LINES / parts).zip(values.chunks_exact(GROUP / parts)).zip(scales);
+            for ((lines, values), scale) in sides {
+                let mut sum = [0_i32; STRIP];
+                let steps = lines.as_chunks::<2>().0.iter().zip(values.as_chunks::<4>().0);
+                for ([left, right], four) in steps {
+                    let columns = left.0.as_chunks::<4>().0.iter().chain(right.0.as_chunks::<4>().0);
+                    for (sum, weights) in sum.iter_mut().zip(columns) {
+                        for (weight, value) in weights.iter().zip(four) {
+                            *sum += (i32::from(*weight) - i32::from(strip.zero)) * i32::from(*value);
+                        }
                     }
                 }
-            }
-            for ((total, sum), scale) in total.iter_mut().zip(sum).zip(scale.0) {
-                *total += sum as f32 * (scale * own);
+                for ((total, sum), scale) in total.iter_mut().zip(sum).zip(scale.0) {
+                    *total += sum as f32 * (scale * own);
+                }
             }
             if let Some(least) = strip.least.and_then(|least| least.get(at)) {
                 let all = own * values.iter().map(|value| i32::from(*value)).sum::<i32>() as f32;
@@ -87,6 +94,34 @@ pub(super) fn layer_norm<const FUSED: bool>(
     }
 }
 
+/// See [`super::kernels::rms_norm`].
+#[inline(always)]
+pub(super) fn rms_norm<const FUSED: bool>(
+    rows: &[f32],
+    width: usize,
+    weight: &[f32],
+    epsilon: f32,
+    output: &mut [f32],
+) {
+    for (row, output) in rows.chunks_exact(width).zip(output.chunks_exact_mut(width)) {
+        let scale = 1.0 / (sum::<FUSED>(row, |value| value * value) / width as f32 + epsilon).sqrt();
+        for ((value, weight), output) in row.iter().zip(weight).zip(output) {
+            *output = value * scale * weight;
+        }
+    }
+}
+
+/// See [`super::kernels::swiglu`].
+#[inline(always)]
+pub(super) fn swiglu<const FUSED: bool>(rows: &[f32], width: usize, output: &mut [f32]) {
+    for (row, output) in rows.chunks_exact(2 * width).zip(output.chunks_exact_mut(width)) {
+        let (gates, values) = row.split_at(width);
+        for ((gate, value), output) in gates.iter().zip(values).zip(output) {
+            *output = gate / (1.0 + exponential::<FUSED>(-gate)) * value;
+        }
+    }
+}
+
 /// See [`super::kernels::gelu`].
 #[inline(always)]
 pub(super) fn gelu<const FUSED: bool>(values: &mut [f32]) {
@@ -119,12 +154,20 @@ pub(super) fn unpack_nibbles<const FUSED: bool>(packed: &[Line], values: &mut [L
     }
 }
 
-/// See [`super::kernels::unpack_halves`].
+/// See [`super::kernels::unpack_scales`].
 #[inline(always)]
-pub(super) fn unpack_halves<const FUSED: bool>(packed: &[[u16; STRIP]], scales: &mut [Columns]) {
-    for (packed, scales) in packed.iter().zip(scales) {
-        for (scale, bits) in scales.0.iter_mut().zip(packed) {
-            *scale = half(*bits);
+pub(super) fn unpack_scales<const FUSED: bool>(halves: &[[u16; STRIP]], steps: &[[i8; STRIP]], scales: &mut [Columns]) {
+    let share = scales.len() / halves.len().max(1);
+    for (halves, scales) in halves.iter().zip(scales.chunks_exact_mut(share.max(1))) {
+        for scales in scales {
+            for (scale, bits) in scales.0.iter_mut().zip(halves) {
+                *scale = half(*bits);
+            }
+        }
+    }
+    for (scales, steps) in scales.iter_mut().zip(steps) {
+        for (scale, step) in scales.0.iter_mut().zip(steps) {
+            *scale *= f32::from(*step);
         }
     }
 }
@@ -161,6 +204,7 @@ pub(super) fn small_product<const FUSED: bool>(
     scales: &[f32],
     output: &mut [f32],
     stride: usize,
+    add: bool,
 ) {
     let rows = scales.len();
     let mut row = 0;
@@ -169,10 +213,10 @@ pub(super) fn small_product<const FUSED: bool>(
         let output = output.get_mut(row * stride..).unwrap_or_default();
         let scales = scales.get(row..).unwrap_or_default();
         if rows - row >= 4 {
-            small_tile::<4, FUSED>(left, left_stride, right, scales, output, stride);
+            small_tile::<4, FUSED>(left, left_stride, right, scales, output, stride, add);
             row += 4;
         } else {
-            small_tile::<1, FUSED>(left, left_stride, right, scales, output, stride);
+            small_tile::<1, FUSED>(left, left_stride, right, scales, output, stride, add);
             row += 1;
         }
     }
@@ -190,6 +234,7 @@ fn small_tile<const ROWS: usize, const FUSED: bool>(
     scales: &[f32],
     output: &mut [f32],
     stride: usize,
+    add: bool,
 ) {
     let mut lefts: [&[f32]; ROWS] = [&[]; ROWS];
     for (r, row) in lefts.iter_mut().enumerate() {
@@ -207,7 +252,7 @@ fn small_tile<const ROWS: usize, const FUSED: bool>(
     }
     for ((total, scale), output) in total.iter().zip(scales).zip(output.chunks_mut(stride)) {
         for (to, total) in output.iter_mut().zip(total) {
-            *to = total * scale;
+            *to = if add { mul_add::<FUSED>(*total, *scale, *to) } else { total * scale };
         }
     }
 }

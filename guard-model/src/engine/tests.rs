@@ -1,9 +1,12 @@
 //! Every kernel of this machine against the portable one, and the portable one against arithmetic anybody can check.
 
 use super::activations::Activations;
+use super::blocks::Kind;
 use super::kernels::{self, LINES, Level, Output, Strip};
-use super::matrix::{Matrix, Workspace};
+use super::matrix::{self, Matrix, Workspace};
 use super::{Columns, GROUP, Line, STRIP};
+use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::{Device, Tensor};
 use proptest::prelude::*;
 
 /// Numbers from -1 to 1 that look drawn at random, the same for the same seed.
@@ -37,7 +40,8 @@ proptest! {
 
     #[test]
     fn every_level_multiplies_alike(
-        rows in 1_usize..20, groups in 1_usize..13, kind in 0_usize..4, least in any::<bool>(), add in any::<bool>(), seed in any::<u64>(),
+        rows in 1_usize..20, groups in 1_usize..13, kind in 0_usize..4, kept in 0_usize..3, least in any::<bool>(),
+        fine in any::<bool>(), add in any::<bool>(), seed in any::<u64>(),
     ) {
         let (zero, most) = [(8, 15), (0, 15), (32, 63), (128, 255)][kind];
         let values: Vec<Line> =
@@ -45,11 +49,20 @@ proptest! {
         let columns = |seed, count: usize| -> Vec<Columns> {
             numbers(seed, count * STRIP).as_chunks::<STRIP>().0.iter().map(|columns| Columns(*columns)).collect()
         };
-        let (scales, lowest) = (columns(seed ^ 1, groups), columns(seed ^ 2, groups));
-        let strip = Strip { values: &values, scales: &scales, least: least.then_some(&lowest), zero };
+        let (scales, lowest) = (columns(seed ^ 1, groups * (1 + usize::from(fine))), columns(seed ^ 2, groups));
+        let apart = columns(seed ^ 6, kept);
+        let strip = Strip {
+            values: &values,
+            packed: false,
+            scales: &scales,
+            fine,
+            least: least.then_some(&lowest),
+            zero,
+            apart: &apart,
+        };
         let bias = columns(seed ^ 3, 1)[0];
         let mut input = Activations::default();
-        input.quantize(Level::available()[0], &numbers(seed ^ 4, rows * groups * GROUP), groups * GROUP);
+        input.quantize(Level::available()[0], &mut numbers(seed ^ 4, rows * groups * GROUP), groups * GROUP, &[3, 20][..kept]);
         // Two strips wide, so that the kernel's neighbours are seen to be left alone.
         let before = numbers(seed ^ 5, rows * 2 * STRIP);
         let product = |level| {
@@ -73,7 +86,7 @@ proptest! {
         let input: Vec<f32> = numbers(seed, groups * GROUP).into_iter().map(|value| value * 2.0_f32.powi(size)).collect();
         for level in Level::available() {
             let mut found = Activations::default();
-            found.quantize(level, &input, groups * GROUP);
+            found.quantize(level, &mut input.clone(), groups * GROUP, &[]);
             for ((values, input), (scale, sums)) in found.values().as_chunks::<GROUP>().0.iter()
                 .zip(input.as_chunks::<GROUP>().0)
                 .zip(found.scales().iter().zip(found.sums().as_chunks::<2>().0))
@@ -113,7 +126,24 @@ proptest! {
             assert_close(&expected, &soft, 1e-6);
             assert_close(&[1.0 / expected.iter().sum::<f32>()], &[share], 1e-5);
             let mut output = vec![7.0; rows * 2 * STRIP];
-            kernels::small_product(level, &left, tokens, &right, &scales, &mut output, 2 * STRIP);
+            kernels::small_product(level, (&left, tokens), &right, &scales, (&mut output, 2 * STRIP), false);
+            let mut twice = output.clone();
+            kernels::small_product(level, (&left, tokens), &right, &scales, (&mut twice, 2 * STRIP), true);
+            let doubled = output.chunks(STRIP).zip([2.0, 1.0].iter().cycle());
+            let doubled: Vec<f32> = doubled.flat_map(|(all, by)| all.iter().map(move |value| value * by)).collect();
+            assert_close(&doubled, &twice, 1e-5);
+            let mut gated = vec![0.0; rows * 24];
+            kernels::swiglu(level, &input, 24, &mut gated);
+            let pairs = input.chunks_exact(48).flat_map(|row| row[..24].iter().zip(&row[24..]));
+            let expected: Vec<f32> = pairs.map(|(gate, value)| gate / (1.0 + (-gate).exp()) * value).collect();
+            assert_close(&expected, &gated, 1e-5);
+            let mut rooted = vec![0.0; input.len()];
+            kernels::rms_norm(level, &input, 48, &weight, 1e-6, &mut rooted);
+            for (row, rooted) in input.chunks_exact(48).zip(rooted.chunks_exact(48)) {
+                let root = (row.iter().map(|value| value * value).sum::<f32>() / 48.0 + 1e-6).sqrt();
+                let expected: Vec<f32> = row.iter().zip(&weight).map(|(value, weight)| value / root * weight).collect();
+                assert_close(&expected, rooted, 1e-5);
+            }
             for ((row, scale), found) in left.chunks_exact(tokens).zip(&scales).zip(output.chunks_exact(2 * STRIP)) {
                 let column = |at: usize| row.iter().zip(&right).map(|(a, b)| a * b.0[at]).sum::<f32>() * scale;
                 assert_close(&(0..STRIP).map(column).collect::<Vec<_>>(), &found[..STRIP], 1e-4);
@@ -157,70 +187,76 @@ fn half_precision_is_read_exactly() {
     }
 }
 
-/// `Q4_0` rows whose weights are known, through the whole of a product.
+/// Every type of a file: taken apart as candle does, to the last bit, also once packed, and multiplied.
 #[test]
-fn a_matrix_multiplies_as_its_file_says() {
-    let (inputs, outputs) = (96, 64);
-    let blocks: Vec<Vec<u8>> = (0..outputs)
-        .map(|row| {
-            (0..inputs / GROUP)
-                .flat_map(|group| {
-                    let scale = 0x2c00 + (row * 7 + group * 3) as u16; // a little above 1/16
-                    [scale.to_le_bytes().to_vec(), bytes((row * 31 + group) as u64, 16, 255)].concat()
-                })
-                .collect()
-        })
-        .collect();
-    let weight = |row: usize, at: usize| {
-        let block = &blocks[row][at / GROUP * 18..][..18];
-        let byte = block[2 + at % 16];
-        let nibble = if at % GROUP < 16 { byte & 15 } else { byte >> 4 };
-        super::half(u16::from_le_bytes([block[0], block[1]])) * (f32::from(nibble) - 8.0)
-    };
-    let bias = numbers(1, outputs);
-    let rows: Vec<&[u8]> = blocks.iter().map(Vec::as_slice).collect();
-    let matrix = Matrix::from_q4_0(&rows, inputs, &bias).unwrap();
-    let input = numbers(2, 5 * inputs);
-    for level in Level::available() {
-        let mut rounded = Activations::default();
-        rounded.quantize(level, &input, inputs);
-        let mut output = vec![0.0; 5 * outputs];
-        matrix.multiply(level, &rounded, &mut output, false, &mut Workspace::default());
-        for (input, output) in input.chunks_exact(inputs).zip(output.chunks_exact(outputs)) {
-            for (row, found) in output.iter().enumerate() {
-                let expected = bias[row] + (0..inputs).map(|at| weight(row, at) * input[at]).sum::<f32>();
-                assert!((expected - found).abs() < 0.03, "row {row}: {expected} and {found}");
+fn every_type_is_read_as_candle_reads_it() {
+    use GgmlDType::{Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
+    let (inputs, outputs) = (512, 40);
+    let source = Tensor::from_vec(numbers(3, inputs * outputs), (outputs, inputs), &Device::Cpu).unwrap();
+    for dtype in [Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4K, Q5K, Q6K] {
+        let stored = QTensor::quantize(&source, dtype).unwrap();
+        let expected: Vec<f32> = stored.dequantize(&Device::Cpu).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let kind = Kind::of(dtype).unwrap();
+        let blocks = stored.data().unwrap();
+        let mut groups = Vec::new();
+        kind.read(&blocks, &mut groups);
+        let read: Vec<f32> =
+            groups.iter().flat_map(|group| (0..GROUP).map(|at| matrix::weight(group, kind, at))).collect();
+        assert_eq!(read, expected, "{dtype:?}");
+
+        let bias = numbers(1, outputs);
+        let apart = [40, 7];
+        let packed = Matrix::pack(kind, &blocks, inputs, Some(&bias), &apart).unwrap();
+        assert_eq!((packed.outputs(), packed.stride()), (40, 64));
+        let mut row = vec![0.0; inputs];
+        for (output, expected) in expected.chunks_exact(inputs).enumerate() {
+            packed.row(output, &mut row).unwrap();
+            assert_eq!(row, expected, "{dtype:?}, row {output}");
+        }
+        assert!(packed.row(40, &mut row).is_none());
+
+        let mut input = numbers(2, 7 * inputs);
+        // Without being kept apart this one would drown its neighbours.
+        input[inputs + 40] = 3e4;
+        let before = input.clone();
+        for level in Level::available() {
+            let mut rounded = Activations::default();
+            rounded.quantize(level, &mut input, inputs, &apart);
+            assert_eq!(input, before);
+            let mut output = vec![0.0; 7 * packed.stride()];
+            packed.multiply(level, &rounded, &mut output, false, &mut Workspace::default());
+            // One to three rows have a kernel of their own, which must not differ.
+            for rows in 1..4 {
+                let mut few = Activations::default();
+                few.quantize(level, &mut input[..rows * inputs], inputs, &apart);
+                let mut found = vec![0.0; rows * packed.stride()];
+                packed.multiply(level, &few, &mut found, false, &mut Workspace::default());
+                assert_close(&output[..found.len()], &found, 1e-5);
+            }
+            for (input, output) in input.chunks_exact(inputs).zip(output.chunks_exact(packed.stride())) {
+                for (row, found) in output.iter().enumerate().take(outputs) {
+                    let weights = &expected[row * inputs..][..inputs];
+                    let expected = bias[row] + weights.iter().zip(input).map(|(a, b)| a * b).sum::<f32>();
+                    let close = (expected - found).abs() < 0.15 + expected.abs() * 1e-6;
+                    assert!(close, "{dtype:?} {level:?} row {row}: {expected} and {found}");
+                }
+                assert!(output[outputs..].iter().all(|value| *value == 0.0));
             }
         }
     }
-    assert!(Matrix::from_q4_0(&rows[1..], inputs, &bias).is_err());
-    assert!(Matrix::from_q4_0(&rows, inputs + 1, &bias).is_err());
-    let mut broken = blocks.clone();
-    broken[3][1] = 0x7c;
-    let broken: Vec<&[u8]> = broken.iter().map(Vec::as_slice).collect();
-    assert!(Matrix::from_q4_0(&broken, inputs, &bias).is_err());
 }
 
 #[test]
-fn a_matrix_of_floats_multiplies_like_its_floats() {
-    let (inputs, outputs) = (96, 64);
-    let (weights, bias, input) = (numbers(3, inputs * outputs), numbers(1, outputs), numbers(2, 5 * inputs));
-    let matrix = Matrix::from_floats(&weights, inputs, &bias).unwrap();
-    for level in Level::available() {
-        let mut rounded = Activations::default();
-        rounded.quantize(level, &input, inputs);
-        let mut output = vec![0.0; 5 * outputs];
-        matrix.multiply(level, &rounded, &mut output, false, &mut Workspace::default());
-        for (input, output) in input.chunks_exact(inputs).zip(output.chunks_exact(outputs)) {
-            for ((row, bias), found) in weights.chunks_exact(inputs).zip(&bias).zip(output) {
-                let expected = bias + row.iter().zip(input).map(|(weight, value)| weight * value).sum::<f32>();
-                assert!((expected - found).abs() < 0.2, "{expected} and {found}");
-            }
-        }
-    }
-    assert!(Matrix::from_floats(&weights[1..], inputs, &bias).is_err());
-    assert!(Matrix::from_floats(&weights, inputs + 1, &bias).is_err());
-    let mut broken = weights.clone();
-    broken[70] = f32::NAN;
-    assert!(Matrix::from_floats(&broken, inputs, &bias).is_err());
+fn a_matrix_that_is_damaged_is_refused() {
+    let mut blocks = vec![0x11; 32 * 3 * 18];
+    let pack = |blocks: &[u8], inputs, bias| Matrix::pack(Kind::Q4Zero, blocks, inputs, bias, &[]).err();
+    assert_eq!(pack(&blocks, 96, None), None);
+    assert_eq!(pack(&blocks, 96, Some(&[0.0; 32])), None);
+    assert!(pack(&blocks[1..], 96, None).is_some());
+    assert!(pack(&blocks, 97, None).is_some());
+    assert!(pack(&blocks, 0, None).is_some());
+    assert!(pack(&blocks, 96, Some(&[0.0; 31])).is_some());
+    assert!(pack(&blocks, 96, Some(&[f32::NAN; 32])).is_some());
+    blocks[18 * 5 + 1] = 0x7c;
+    assert_eq!(pack(&blocks, 96, None), Some("a scale is not a number"));
 }

@@ -55,5 +55,5 @@ pub enum GeneratorError {
     },
     /// The arithmetic failed; nothing a request can do about it.
     #[error("the model failed: {0}")]
-    Arithmetic(#[from] candle_core::Error),
+    Arithmetic(#[from] crate::GuardError),
 }

@@ -137,7 +137,7 @@ mod tests {
     use candle_core::quantized::gguf_file::{Content, Value as Field, VersionedMagic};
 
     use super::*;
-    use crate::generator::metadata::Metadata;
+    use crate::llama::Metadata;
 
     /// A vocabulary of the 256 bytes and three special tokens, without merges.
     fn vocabulary() -> Vocabulary {

@@ -14,7 +14,7 @@ use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{SplitDelimiterBehavior, Tokenizer};
 
-use super::metadata::Metadata;
+use crate::llama::Metadata;
 
 /// The tokens of a model.
 pub(super) struct Vocabulary {

@@ -1,0 +1,166 @@
+//! Small random models of several shapes and types, against candle's own Llama on the same weights as 32-bit numbers.
+
+use super::*;
+use candle_core::Tensor;
+use candle_core::quantized::gguf_file::{self, Value};
+use candle_transformers::models::quantized_llama::ModelWeights;
+use std::io::Cursor;
+
+/// A model's sizes: layers, width, heads, key heads, inner width, vocabulary.
+type Sizes = [usize; 6];
+
+/// A file with random weights of a type, and of another type for the feed-forward's way down.
+fn file([layers, width, heads, key_heads, inner, vocabulary]: Sizes, types: [GgmlDType; 2], tied: bool) -> Vec<u8> {
+    let number = |number: usize| Value::U32(number as u32);
+    let metadata = [
+        ("general.architecture", Value::String("llama".into())),
+        ("llama.block_count", number(layers)),
+        ("llama.embedding_length", number(width)),
+        ("llama.attention.head_count", number(heads)),
+        ("llama.attention.head_count_kv", number(key_heads)),
+        ("llama.feed_forward_length", number(inner)),
+        ("llama.context_length", number(512)),
+        ("llama.rope.dimension_count", number(width / heads)),
+        ("llama.rope.freq_base", Value::F32(10_000.0)),
+        ("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5)),
+    ];
+    let mut seed = 1_u64;
+    let mut random = |rows: usize, columns: usize, size: f32| {
+        let mut next = || {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            ((seed >> 40) as f32 / (1_u64 << 23) as f32 - 1.0) * size
+        };
+        let values = (0..rows * columns).map(|_| next()).collect();
+        Tensor::from_vec(values, (rows, columns), &Device::Cpu).unwrap()
+    };
+    let keys = width / heads * key_heads;
+    let mut tensors: Vec<(String, QTensor)> = Vec::new();
+    let mut add = |name: String, values: &Tensor, dtype| {
+        tensors.push((format!("{name}.weight"), QTensor::quantize(values, dtype).unwrap()));
+    };
+    let ones = Tensor::ones(width, candle_core::DType::F32, &Device::Cpu).unwrap();
+    let share = 1.7 / (width as f32).sqrt();
+    add("token_embd".into(), &random(vocabulary, width, 1.0), types[0]);
+    add("output_norm".into(), &ones, GgmlDType::F32);
+    if !tied {
+        add("output".into(), &random(vocabulary, width, share), types[1]);
+    }
+    for layer in 0..layers {
+        let name = |part: &str| format!("blk.{layer}.{part}");
+        add(name("attn_norm"), &ones, GgmlDType::F32);
+        add(name("ffn_norm"), &ones, GgmlDType::F32);
+        add(name("attn_q"), &random(width, width, 2.0 * share), types[0]);
+        add(name("attn_k"), &random(keys, width, 2.0 * share), types[0]);
+        add(name("attn_v"), &random(keys, width, share), types[1]);
+        add(name("attn_output"), &random(width, width, share), types[0]);
+        add(name("ffn_gate"), &random(inner, width, share), types[0]);
+        add(name("ffn_up"), &random(inner, width, share), types[0]);
+        add(name("ffn_down"), &random(width, inner, share), types[1]);
+    }
+    let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (*key, value)).collect();
+    let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let mut bytes = Cursor::new(Vec::new());
+    gguf_file::write(&mut bytes, &metadata, &tensors).unwrap();
+    bytes.into_inner()
+}
+
+/// The same file with every weight as a 32-bit number, so that candle rounds nothing.
+fn exact(bytes: &[u8]) -> Vec<u8> {
+    let mut file = Cursor::new(bytes);
+    let content = Content::read(&mut file).unwrap();
+    let widened = |name: &String| {
+        let values = content.tensor(&mut Cursor::new(bytes), name, &Device::Cpu).unwrap().dequantize(&Device::Cpu);
+        (name.clone(), QTensor::quantize(&values.unwrap(), GgmlDType::F32).unwrap())
+    };
+    let tensors: Vec<(String, QTensor)> = content.tensor_infos.keys().map(widened).collect();
+    let metadata: Vec<(&str, &Value)> = content.metadata.iter().map(|(key, value)| (key.as_str(), value)).collect();
+    let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let mut bytes = Cursor::new(Vec::new());
+    gguf_file::write(&mut bytes, &metadata, &tensors).unwrap();
+    bytes.into_inner()
+}
+
+fn load(bytes: &[u8]) -> Result<Llama> {
+    let mut file = Cursor::new(bytes);
+    let content = Content::read(&mut file)?;
+    let shape = Metadata(&content).shape().map_err(|reason| failed(&reason))?;
+    Llama::read(&content, shape, &mut file)
+}
+
+/// Fed in the same parts, both give the same logits after each part.
+#[test]
+fn models_of_other_shapes_and_types_answer_as_the_reference_does() {
+    use GgmlDType::{BF16, F16, F32, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
+    let cases: [(Sizes, [GgmlDType; 2], bool); 8] = [
+        ([2, 256, 8, 2, 512, 300], [Q4K, Q6K], true),
+        ([2, 256, 4, 4, 256, 77], [Q5K, Q4K], false),
+        ([3, 128, 4, 1, 96, 64], [Q4_0, Q8_0], true),
+        ([2, 192, 3, 3, 160, 100], [Q4_1, Q5_0], false),
+        ([1, 96, 2, 1, 64, 33], [Q5_1, Q8_0], true),
+        ([2, 128, 8, 4, 128, 50], [F32, F16], true),
+        ([2, 128, 2, 2, 128, 50], [F16, F32], false),
+        ([2, 128, 1, 1, 128, 50], [BF16, BF16], true),
+    ];
+    for (sizes, types, tied) in cases {
+        let bytes = file(sizes, types, tied);
+        let model = load(&bytes).unwrap();
+        let mut reader = Cursor::new(exact(&bytes));
+        let content = Content::read(&mut reader).unwrap();
+        let mut reference = ModelWeights::from_gguf(content, &mut reader, &Device::Cpu).unwrap();
+        let tokens: Vec<u32> = (0..75).map(|at| (at * 7919 % sizes[5]) as u32).collect();
+        let (mut cache, mut at) = (model.cache(), 0);
+        for length in [33, 1, 1, 40] {
+            let part = &tokens[at..at + length];
+            let found = model.forward(part, &mut cache).unwrap();
+            let ids = Tensor::new(part, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
+            let expected: Vec<f32> = reference.forward(&ids, at).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+            at += length;
+            assert_eq!(found.len(), sizes[5]);
+            let size = (expected.iter().map(|x| x * x).sum::<f32>() / expected.len() as f32).sqrt();
+            let error = expected.iter().zip(&found).map(|(a, b)| (a - b).powi(2)).sum::<f32>() / expected.len() as f32;
+            println!("{sizes:?} {types:?} after {at}: {:.4} off", error.sqrt() / size);
+            assert!(error.sqrt() < 0.05 * size, "{sizes:?} {types:?} after {at}: {} of {size}", error.sqrt());
+        }
+    }
+}
+
+#[test]
+fn a_fork_continues_as_if_it_had_read_all_itself() {
+    let model = load(&file([2, 128, 4, 2, 128, 64], [GgmlDType::Q8_0; 2], true)).unwrap();
+    let tokens: Vec<u32> = (0..50).map(|at| at * 13 % 64).collect();
+    let mut prefix = model.cache();
+    model.forward(&tokens[..40], &mut prefix).unwrap();
+    for end in [[1, 2, 3], [60, 5, 9]] {
+        let mut whole = model.cache();
+        let expected = model.forward(&[&tokens[..40], &end].concat(), &mut whole).unwrap();
+        let found = model.forward(&end, &mut prefix.clone()).unwrap();
+        let worst = expected.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4, "{worst}");
+    }
+    assert_eq!(prefix.length(), 40);
+}
+
+#[test]
+fn what_does_not_fit_is_an_error_with_its_name() {
+    let good = file([1, 128, 4, 2, 128, 64], [GgmlDType::Q8_0; 2], true);
+    let model = load(&good).unwrap();
+    let error = model.forward(&[64], &mut model.cache()).unwrap_err().to_string();
+    assert!(error.contains("there is no token 64"), "{error}");
+    assert!(model.forward(&[], &mut model.cache()).is_err());
+    let error = load(&file([1, 256, 4, 2, 256, 64], [GgmlDType::Q2K; 2], true)).err().unwrap().to_string();
+    assert!(error.contains("`token_embd.weight`") && error.contains("Q2K"), "{error}");
+    assert!(load(&good[..good.len() - 64]).is_err());
+}
+
+#[test]
+fn long_context_factors_slow_the_turns() {
+    let content = |bytes: &[u8]| Content::read(&mut Cursor::new(bytes)).unwrap();
+    let bytes = file([1, 128, 4, 2, 128, 64], [GgmlDType::Q8_0; 2], true);
+    let content = content(&bytes);
+    let shape = Metadata(&content).shape().unwrap();
+    let (plain, slowed) = (frequencies(&shape, &[]), frequencies(&shape, &[1.0, 8.0]));
+    assert_eq!((plain.len(), plain[0], slowed[0], slowed[2]), (16, 1.0, 1.0, plain[2]));
+    assert!((slowed[1] - plain[1] / 8.0).abs() < 1e-9);
+}
