@@ -8,10 +8,13 @@
 //!
 //! `train tune plain.gguf guard.gguf guard_dev.jsonl guard_train.jsonl.gz own.jsonl…` trains the encoder's last layers.
 //!
+//! `train check guard.gguf cache.bin guard_dev.jsonl…` prints every row's scores; its cache is one of its own.
+//!
 //! `train report guard.gguf CARD.md guard_dev.jsonl code_dev.jsonl answers.jsonl` measures the whole guard and writes its card.
 
 mod baseline;
 mod calibrate;
+mod check;
 mod encoder;
 mod features;
 mod figures;
@@ -37,9 +40,10 @@ fn main() -> Result<(), Failure> {
         ["tune", weights, out, dev, train @ ..] if !train.is_empty() => {
             tune::train(&heads::Files { weights, cache: "", dev, train }, out)
         }
+        ["check", weights, cache, sets @ ..] if !sets.is_empty() => check::print(weights, cache, sets),
         ["report", weights, card, sets @ ..] if !sets.is_empty() => report::write(weights, card, sets),
         _ => {
-            Err("usage: train encoder PACKED TRAIN OUT | tune WEIGHTS OUT DEV TRAIN… | heads WEIGHTS CACHE DEV TRAIN… | report WEIGHTS CARD ROWS…"
+            Err("usage: train encoder PACKED TRAIN OUT | tune WEIGHTS OUT DEV TRAIN… | heads WEIGHTS CACHE DEV TRAIN… | check WEIGHTS CACHE ROWS… | report WEIGHTS CARD ROWS…"
                 .into())
         }
     }

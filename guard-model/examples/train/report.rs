@@ -108,7 +108,7 @@ fn judge_one(guard: &Guard, row: &Row) -> Result<Judged, Failure> {
 }
 
 /// The conversations of a row that are on trial, as `ringfence classify` chooses them.
-fn trials(row: &Row) -> Vec<Conversation<'_>> {
+pub(crate) fn trials(row: &Row) -> Vec<Conversation<'_>> {
     if row.messages.is_empty() {
         let (role, text) = samples::on_trial(row);
         return vec![Conversation::single(role, text)];

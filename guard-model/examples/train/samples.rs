@@ -171,8 +171,8 @@ pub(crate) fn chosen(row: &Row, sample: &Sample) -> bool {
 pub(crate) fn taught(row: &Row, sample: &Sample) -> bool {
     // The heads are quick to train and need to see every language's harmless questions.
     let more = match row.source.as_str() {
-        "jcommonsenseqa" | "jsquad" => 60,
-        "code_snippets" => 20,
+        "jcommonsenseqa" | "jsquad" => 100,
+        "code_snippets" => 28,
         "xquad_question" | "cse_frr_ml" | "cse_mitre_frr" | "cse_mitre" | "own_role_plays" | "own_role_plays_harm" => {
             100
         }
