@@ -62,11 +62,13 @@ pub(crate) fn find(rows: &[Row], samples: &[Sample], features: &Features, knobs:
 fn aim(verdict: usize, speaker: usize) -> Option<f64> {
     match (verdict, speaker) {
         // An answer cut off in the middle is the worse surprise.
-        (0, 1) | (1, 2) | (2, 0) => Some(0.01),
+        (0, 1) => Some(0.008),
+        (1, 2) => Some(0.006),
+        (2, 0) => Some(0.01),
         // A document is judged for instructions; as for harm, it reports what the world is like.
         (0, 2) => Some(0.002),
-        (0, 0) => Some(0.04),
-        (1, 0) => Some(0.008),
+        (0, 0) => Some(0.026),
+        (1, 0) => Some(0.0025),
         _ => None,
     }
 }
@@ -161,12 +163,12 @@ fn quantile(worst: &Worst, verdict: usize, speaker: usize, share: f64) -> f32 {
     figures::threshold(&mut scores, share, -20.0, 20.0)
 }
 
-/// Margins so that a second look by sentences flags about half as many long harmless rows as the first look does.
+/// Margins so that a second look by sentences flags about a sixth as many long harmless rows as the first look does.
 fn margins(calibration: &mut Calibration, shipped: &Thresholds, rows: &[Row], judged: &[(&Sample, [f32; OUTPUTS])]) {
     let worst = worst(rows, judged, calibration, Sight::Sentences);
     for (verdict, (margins, thresholds)) in calibration.margins.iter_mut().zip(shipped).enumerate() {
         for (speaker, (margin, threshold)) in margins.iter_mut().zip(thresholds).enumerate() {
-            let share = aim(verdict, speaker).unwrap_or(0.01) / 2.0;
+            let share = aim(verdict, speaker).unwrap_or(0.01) / 6.0;
             let bar = (threshold.min(0.999) / (1.0 - threshold.min(0.999))).ln();
             *margin = (quantile(&worst, verdict, speaker, share) - bar).clamp(0.0, 4.0);
         }

