@@ -1,8 +1,8 @@
 //! The embedded guard: the encoder and its heads over windows of the judged turn.
 
 use crate::encoder::{Encoder, Pieces, WeightsFile};
-use crate::heads::{Heads, OUTPUTS, Scores, VERDICTS};
-use crate::{Assessment, Conversation, GuardError, HazardId, Role, Taxonomy, Windows, frame, ngrams};
+use crate::heads::{Heads, OUTPUTS, Scores, Sight, VERDICTS, column};
+use crate::{Assessment, Conversation, GuardError, HazardId, Role, Taxonomy, Windows, frame, ngrams, sentences};
 use sha2::{Digest as _, Sha256};
 use std::ops::Range;
 use std::time::Instant;
@@ -73,17 +73,13 @@ impl Guard {
             "cyber" => 2,
             _ => 0,
         };
-        let column = match judged {
-            Role::System | Role::User => 0,
-            Role::Assistant => 1,
-            Role::Tool => 2,
-        };
-        self.thresholds.get(row).and_then(|row| row.get(column)).copied().unwrap_or(0.0)
+        self.thresholds.get(row).and_then(|row| row.get(column(judged))).copied().unwrap_or(0.0)
     }
 
     /// Judges the last turn of each conversation; the answers are in the order of the batch.
     ///
-    /// A text of any length is judged in whole, by overlapping windows of which the worst counts. A short question
+    /// A text of any length is judged in whole, by overlapping windows and, where it is longer, by a few sentences at a
+    /// time; the worst counts. A short question
     /// ("and how do I do that?") is judged together with the user's turn before it as well.
     ///
     /// # Errors
@@ -94,8 +90,11 @@ impl Guard {
         let mut windows: Vec<Window> = Vec::new();
         for (trial, at) in trials.iter().zip(0..) {
             for (text, which) in trial.texts.iter().zip(0..) {
-                let ranges = Windows::of(trial.role).ranges(text.pieces.len());
-                windows.extend(ranges.into_iter().map(|range| Window { trial: at, text: which, range }));
+                let whole = Windows::of(trial.role).ranges(text.pieces.len());
+                let whole = whole.into_iter().map(|range| (range, Sight::Whole));
+                let sentences = sentences(trial.role, text).into_iter().map(|range| (range, Sight::Sentences));
+                let window = |(range, sight)| Window { trial: at, text: which, range, sight };
+                windows.extend(whole.chain(sentences).map(window));
             }
         }
         windows.sort_by_key(|window| window.range.len());
@@ -158,7 +157,8 @@ impl Guard {
         for (window, vector) in windows.iter().zip(vectors) {
             let (Some((trial, text)), Some(verdict)) = (text(window), verdicts.get_mut(window.trial)) else { continue };
             let words = ngrams::hashed(text.slice(window.range.start, window.range.end));
-            verdict.hear(&self.heads.outputs(&vector, &words, trial.role));
+            let outputs = self.heads.outputs(&vector, &words, trial.role);
+            verdict.hear(&self.heads.calibrated(&outputs, trial.role, window.sight));
         }
     }
 
@@ -198,6 +198,7 @@ struct Window {
     trial: usize,
     text: usize,
     range: Range<usize>,
+    sight: Sight,
 }
 
 /// The worst of what was heard so far.

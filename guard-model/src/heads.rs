@@ -31,6 +31,24 @@ pub struct Heads {
     pub output_bias: Vec<f32>,
     /// Sparse part, a row for each verdict.
     pub words: Vec<f32>,
+    /// How a raw verdict becomes one that means probability.
+    pub calibration: Calibration,
+}
+
+/// What makes raw verdicts mean probability.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calibration {
+    /// Slope and shift for each verdict and role: user, assistant, tool.
+    pub lines: [[[f32; 2]; SPEAKERS]; VERDICTS.len()],
+    /// What is taken off a verdict on a window of sentences, for each verdict and role: a long text has many of them,
+    /// and so many chances of a false alarm.
+    pub margins: [[f32; SPEAKERS]; VERDICTS.len()],
+}
+
+impl Default for Calibration {
+    fn default() -> Self {
+        Self { lines: [[[1.0, 0.0]; SPEAKERS]; VERDICTS.len()], margins: [[0.0; SPEAKERS]; VERDICTS.len()] }
+    }
 }
 
 /// What the heads say of one window.
@@ -56,6 +74,7 @@ impl Heads {
             output: file.floats("head.output.weight")?,
             output_bias: file.floats("head.output.bias")?,
             words: file.floats("head.words.weight")?,
+            calibration: Calibration::load(file)?,
         };
         let (features, units) = (heads.mean.len(), heads.hidden_bias.len());
         let fits = heads.scale.len() == features
@@ -64,6 +83,22 @@ impl Heads {
             && heads.output_bias.len() == OUTPUTS
             && heads.words.len() == VERDICTS.len() * crate::ngrams::BUCKETS;
         if fits { Ok(heads) } else { Err(GuardError::Weights("the sizes of the heads do not fit together".into())) }
+    }
+
+    /// Raw outputs with the verdicts brought to probability.
+    pub fn calibrated(&self, outputs: &[f32; OUTPUTS], speaker: Role, sight: Sight) -> [f32; OUTPUTS] {
+        let mut calibrated = *outputs;
+        let parts = self.calibration.lines.iter().zip(&self.calibration.margins);
+        for (output, (lines, margins)) in calibrated.iter_mut().zip(parts) {
+            let column = column(speaker);
+            let [slope, shift] = lines.get(column).copied().unwrap_or([1.0, 0.0]);
+            let margin = match sight {
+                Sight::Whole => 0.0,
+                Sight::Sentences => margins.get(column).copied().unwrap_or(0.0),
+            };
+            *output = *output * slope + shift - margin;
+        }
+        calibrated
     }
 
     /// The raw outputs for one window: `features` from the encoder, `words` from [`crate::ngrams::hashed`].
@@ -87,6 +122,45 @@ impl Heads {
             *output += norm * words.iter().filter_map(|place| row.get(*place as usize)).sum::<f32>();
         }
         outputs
+    }
+}
+
+impl Calibration {
+    fn load(file: &WeightsFile<'_>) -> Result<Self, GuardError> {
+        let mut calibration = Self::default();
+        let numbers = file.fractions("ringfence.calibration")?;
+        let (lines, margins) = numbers.split_at(numbers.len().min(VERDICTS.len() * SPEAKERS * 2));
+        if margins.len() != VERDICTS.len() * SPEAKERS {
+            return Err(GuardError::Weights(
+                "`ringfence.calibration` has not three numbers for each verdict and role".into(),
+            ));
+        }
+        calibration.lines.iter_mut().flatten().flatten().zip(lines).for_each(|(place, value)| *place = *value);
+        calibration.margins.iter_mut().flatten().zip(margins).for_each(|(place, value)| *place = *value);
+        Ok(calibration)
+    }
+
+    /// All numbers in the order of the weights file.
+    pub fn numbers(&self) -> Vec<f32> {
+        self.lines.iter().flatten().flatten().chain(self.margins.iter().flatten()).copied().collect()
+    }
+}
+
+/// What a window shows of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// As much as fits.
+    Whole,
+    /// A few sentences.
+    Sentences,
+}
+
+/// Where a role stands in tables of roles: user, assistant, tool.
+pub fn column(speaker: Role) -> usize {
+    match speaker {
+        Role::System | Role::User => 0,
+        Role::Assistant => 1,
+        Role::Tool => 2,
     }
 }
 

@@ -36,4 +36,4 @@ pub use error::GuardError;
 pub use frame::{frame, framed};
 pub use guard::{Guard, NEVER};
 pub use taxonomy::{Hazard, HazardId, Taxonomy};
-pub use window::Windows;
+pub use window::{Windows, sentences};

@@ -37,7 +37,7 @@ impl Features {
         let started = Instant::now();
         let (mut done, all) = (0_usize, missing.iter().map(|(_, ids)| ids.len()).sum::<usize>());
         eprintln!("features: {} windows of {} pieces to compute", missing.len(), all);
-        let batches = batches(&missing);
+        let batches = batches(&missing, BATCH_PIECES, |(_, ids)| ids.len() + 2);
         let next = AtomicUsize::new(0);
         // The encoder's small steps run on one thread each, so two batches side by side use the machine better.
         std::thread::scope(|scope| -> Result<(), Failure> {
@@ -84,13 +84,13 @@ impl Features {
     }
 }
 
-/// Cuts what is sorted by length into batches of about [`BATCH_PIECES`].
-fn batches(sorted: &[(u64, Vec<u32>)]) -> Vec<&[(u64, Vec<u32>)]> {
+/// Cuts what is sorted by length into batches of about `pieces` pieces, padding included.
+pub(crate) fn batches<T>(sorted: &[T], pieces: usize, length: impl Fn(&T) -> usize) -> Vec<&[T]> {
     let mut batches = Vec::new();
     let mut rest = sorted;
-    while let Some((_, first)) = rest.first() {
-        let mut take = (BATCH_PIECES / (first.len() + 2)).clamp(1, rest.len());
-        while take > 1 && rest.get(take - 1).is_some_and(|(_, ids)| (ids.len() + 2) * take > BATCH_PIECES * 5 / 4) {
+    while let Some(first) = rest.first() {
+        let mut take = (pieces / length(first).max(1)).clamp(1, rest.len());
+        while take > 1 && rest.get(take - 1).is_some_and(|last| length(last) * take > pieces * 5 / 4) {
             take -= 1;
         }
         let (batch, left) = rest.split_at(take);

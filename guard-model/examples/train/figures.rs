@@ -39,3 +39,18 @@ pub(crate) fn share(hits: usize, all: usize) -> String {
         100.0 * (middle + half).min(1.0)
     )
 }
+
+/// Area under the curve of true against false alarms: how often a harmful row scores above a harmless one.
+pub(crate) fn area(scored: &[(f32, bool)]) -> f64 {
+    let mut sorted = scored.to_vec();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut below, mut sum) = (0.0, 0.0);
+    for (_, bad) in &sorted {
+        if *bad {
+            sum += below;
+        } else {
+            below += 1.0;
+        }
+    }
+    sum / (below * (sorted.len() as f64 - below)).max(1.0)
+}

@@ -4,14 +4,14 @@ use crate::features::Features;
 use crate::learn::{self, Example, Knobs};
 use crate::rows::{self, Row};
 use crate::samples::{self, Sample};
-use crate::{Failure, figures};
+use crate::{Failure, baseline, calibrate};
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
+use guard_model::Role;
 use guard_model::encoder::{Encoder, WeightsFile};
 use guard_model::heads::{Heads, OUTPUTS, SPEAKERS, Scores, VERDICTS};
 use guard_model::ngrams::{self, BUCKETS};
-use guard_model::{NEVER, Role};
 use std::collections::{BTreeMap, HashSet};
 
 /// What is read and written.
@@ -27,49 +27,74 @@ pub(crate) struct Files<'a> {
 }
 
 const KNOBS: Knobs =
-    Knobs { members: 4, units: 128, epochs: 10, rate: 5e-4, words_rate: 0.02, dropout: 0.6, decay: 2.0, seed: 7 };
+    Knobs { members: 4, units: 96, epochs: 8, rate: 5e-4, words_rate: 0.02, dropout: 0.6, decay: 2.0, seed: 7 };
 
 /// Trains the heads, chooses the thresholds and writes both into the weights file.
 pub(crate) fn train(files: &Files<'_>) -> Result<(), Failure> {
     let bytes = std::fs::read(files.weights)?;
     let encoder = Encoder::load(&mut WeightsFile::parse(&bytes)?)?;
     let rows = read(files)?;
-    let samples = samples::of(&rows, &encoder);
+    let taught = |sample: &Sample| rows.get(sample.row).is_some_and(|row| samples::taught(row, sample));
+    let samples: Vec<Sample> = samples::of(&rows, &encoder).into_iter().filter(taught).collect();
+    let [length, style] = baseline::areas(&rows, &samples);
+    eprintln!("length alone tells harmful from harmless with an area of {length:.3}, style as a whole with {style:.3}");
     let unlabelled: Vec<&Row> = rows.iter().filter(|row| row.source == "hh_harmless_firstturn").collect();
     let mut texts: Vec<(Role, &str)> = samples.iter().map(|sample| (sample.speaker, sample.text.as_str())).collect();
     texts.extend(unlabelled.iter().map(|row| (Role::User, row.text.as_str())));
     let features = Features::compute(files.cache, &encoder, &texts)?;
 
-    let mut examples = Vec::new();
-    for sample in samples.iter().filter(|sample| !sample.held_out) {
-        examples.push(Example {
-            features: features.of(sample.speaker, &sample.text)?,
-            words: ngrams::hashed(&sample.text),
-            speaker: sample.speaker,
-            targets: sample.targets,
-            weight: sample.weight,
-        });
-    }
+    let learnt = samples.iter().filter(|sample| !sample.held_out);
+    let mut examples = learnt.map(|sample| example(sample, &features)).collect::<Result<Vec<_>, _>>()?;
     eprintln!("{} windows to learn from, {} held out", examples.len(), samples.len() - examples.len());
-    let teacher = learn::train(&examples, KNOBS)?;
+    let teacher = learn::train(&examples, Knobs { members: 2, ..KNOBS })?;
     let labelled = examples.len();
     for row in &unlabelled {
         examples.extend(weakly_labelled(row, &teacher, &features)?);
     }
     eprintln!("{} of {} unlabelled requests got a weak label", examples.len() - labelled, unlabelled.len());
-    let heads = learn::train(&examples, KNOBS)?;
-    let thresholds = thresholds(&rows, &samples, &heads, &features)?;
-    write(files, &heads, &thresholds)
+    let mut heads = learn::train(&examples, KNOBS)?;
+    let found = calibrate::find(&rows, &samples, &features, KNOBS)?;
+    heads.calibration = found.calibration;
+    for (share, thresholds) in &found.by_share {
+        eprintln!("thresholds at {share} of ordinary rows of unseen sources: {thresholds:.3?}");
+    }
+    let metadata = [
+        ("ringfence.thresholds", found.thresholds.as_flattened().to_vec()),
+        ("ringfence.calibration", heads.calibration.numbers()),
+        ("ringfence.style", vec![length as f32, style as f32]),
+        (
+            "ringfence.thresholds_by_share",
+            found.by_share.iter().flat_map(|(_, all)| all.as_flattened().to_vec()).collect(),
+        ),
+    ];
+    write(files, &heads, &metadata)
+}
+
+/// What is learnt from one window.
+pub(crate) fn example<'a>(sample: &Sample, features: &'a Features) -> Result<Example<'a>, Failure> {
+    Ok(Example {
+        features: features.of(sample.speaker, &sample.text)?,
+        words: ngrams::hashed(&sample.text),
+        speaker: sample.speaker,
+        targets: sample.targets,
+        weight: sample.weight,
+        rarity: sample.rarity,
+    })
+}
+
+/// How much a window counts.
+pub(crate) fn weights_of(sample: &Sample) -> f32 {
+    sample.weight
 }
 
 /// The rows to learn from, those told in a frame included, without texts that the development rows have as well.
-fn read(files: &Files<'_>) -> Result<Vec<Row>, Failure> {
+pub(crate) fn read(files: &Files<'_>) -> Result<Vec<Row>, Failure> {
     let mut rows: Vec<Row> = Vec::new();
     for path in files.train {
         rows.extend(rows::read(path)?);
     }
-    let framed = samples::framed(&rows);
-    rows.extend(framed);
+    let made = [samples::framed(&rows), samples::planted_inside(&rows)];
+    rows.extend(made.into_iter().flatten());
     let dev = rows::read(files.dev)?;
     let forbidden: HashSet<&str> = dev.iter().map(|row| samples::on_trial(row).1.trim()).collect();
     let before = rows.len();
@@ -80,7 +105,8 @@ fn read(files: &Files<'_>) -> Result<Vec<Row>, Failure> {
 
 /// An unlabelled request of a real person: where a first training is sure, its opinion is taken as a weak label.
 fn weakly_labelled<'a>(row: &Row, teacher: &Heads, features: &'a Features) -> Result<Option<Example<'a>>, Failure> {
-    let [harm, ..] = scores(teacher, features, Role::User, &row.text)?;
+    let outputs = teacher.outputs(features.of(Role::User, &row.text)?, &ngrams::hashed(&row.text), Role::User);
+    let [harm, ..] = Scores::of(&outputs).verdicts;
     let bad = match harm {
         0.8.. => true,
         ..0.08 => false,
@@ -91,71 +117,10 @@ fn weakly_labelled<'a>(row: &Row, teacher: &Heads, features: &'a Features) -> Re
         *target = Some(value);
     }
     let (features, words) = (features.of(Role::User, &row.text)?, ngrams::hashed(&row.text));
-    Ok(Some(Example { features, words, speaker: Role::User, targets, weight: 0.7 }))
+    Ok(Some(Example { features, words, speaker: Role::User, targets, weight: 0.7, rarity: 1.0 }))
 }
 
-/// Thresholds from ordinary rows that were held out, by the shares and bounds of [`aim`].
-fn thresholds(
-    rows: &[Row],
-    samples: &[Sample],
-    heads: &Heads,
-    features: &Features,
-) -> Result<[[f32; 3]; VERDICTS.len()], Failure> {
-    let mut worst: BTreeMap<(usize, usize), [f32; VERDICTS.len()]> = BTreeMap::new();
-    for sample in samples.iter().filter(|sample| sample.held_out) {
-        if rows.get(sample.row).is_some_and(samples::ordinary) {
-            let scores = scores(heads, features, sample.speaker, &sample.text)?;
-            let entry = worst.entry((column(sample.speaker), sample.row)).or_default();
-            entry.iter_mut().zip(scores).for_each(|(old, new)| *old = old.max(new));
-        }
-    }
-    let mut thresholds = [[NEVER; 3]; VERDICTS.len()];
-    for ((row, verdict), name) in thresholds.iter_mut().zip(0..).zip(VERDICTS) {
-        for (threshold, speaker) in row.iter_mut().zip(0..) {
-            let Some((share, least, most)) = aim(verdict, speaker) else { continue };
-            let of = worst.iter().filter(|((column, _), _)| *column == speaker);
-            let mut scores: Vec<f32> = of.filter_map(|(_, scores)| scores.get(verdict).copied()).collect();
-            let rows = scores.len();
-            let free = figures::threshold(&mut scores, share, 0.0, 1.0);
-            *threshold = free.clamp(least, most);
-            eprintln!("threshold {name} {speaker}: {threshold:.3} ({free:.3} by {rows} held-out rows)");
-        }
-    }
-    Ok(thresholds)
-}
-
-/// For a verdict and a role: the share of ordinary held-out texts that may be flagged, and bounds for the threshold.
-///
-/// The lower bounds come from the development rows: held-out rows are so like the training rows that the quantile alone
-/// would be far too low for the way other people write.
-fn aim(verdict: usize, speaker: usize) -> Option<(f64, f32, f32)> {
-    match (verdict, speaker) {
-        // Few answers are labelled, and an answer cut off in the middle is the worse surprise: be slow to call it harmful.
-        (0, 1) => Some((0.005, 0.9, 0.99)),
-        (_, 1) | (2, 2) => None,
-        // A document is judged for instructions; as for harm, it reports what the world is like.
-        (0, 2) => Some((0.005, 0.95, 0.99)),
-        (1, 2) => Some((0.01, 0.4, 0.98)),
-        (0, _) => Some((0.01, 0.75, 0.98)),
-        (1, _) => Some((0.005, 0.7, 0.98)),
-        (_, _) => Some((0.005, 0.5, 0.98)),
-    }
-}
-
-fn column(role: Role) -> usize {
-    match role {
-        Role::System | Role::User => 0,
-        Role::Assistant => 1,
-        Role::Tool => 2,
-    }
-}
-
-fn scores(heads: &Heads, features: &Features, role: Role, text: &str) -> Result<[f32; VERDICTS.len()], Failure> {
-    let outputs = heads.outputs(features.of(role, text)?, &ngrams::hashed(text), role);
-    Ok(Scores::of(&outputs).verdicts)
-}
-
-fn write(files: &Files<'_>, heads: &Heads, thresholds: &[[f32; 3]]) -> Result<(), Failure> {
+fn write(files: &Files<'_>, heads: &Heads, metadata: &[(&str, Vec<f32>)]) -> Result<(), Failure> {
     let bytes = std::fs::read(files.weights)?;
     let mut file = WeightsFile::parse(&bytes)?;
     let mut tensors: Vec<(String, QTensor)> = Vec::new();
@@ -176,14 +141,25 @@ fn write(files: &Files<'_>, heads: &Heads, thresholds: &[[f32; 3]]) -> Result<()
         let tensor = Tensor::from_slice(values, shape, &Device::Cpu)?;
         tensors.push((name.to_owned(), QTensor::quantize(&tensor, kind)?));
     }
+    write_file(&file, &tensors, files.weights, metadata)
+}
+
+/// Writes a weights file: `tensors` with the metadata of `file`, and `numbers` in place of its own or beside them.
+pub(crate) fn write_file(
+    file: &WeightsFile<'_>,
+    tensors: &[(String, QTensor)],
+    out: &str,
+    numbers: &[(&str, Vec<f32>)],
+) -> Result<(), Failure> {
     let mut metadata: BTreeMap<String, Value> =
         file.metadata().iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    let flat = thresholds.iter().flatten().map(|threshold| Value::F32(*threshold)).collect();
-    metadata.insert("ringfence.thresholds".into(), Value::Array(flat));
+    for (key, numbers) in numbers {
+        metadata.insert((*key).into(), Value::Array(numbers.iter().map(|number| Value::F32(*number)).collect()));
+    }
     let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (key.as_str(), value)).collect();
     let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-    let mut out = std::io::Cursor::new(Vec::new());
-    gguf_file::write(&mut out, &metadata, &tensors)?;
-    std::fs::write(files.weights, out.into_inner())?;
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    gguf_file::write(&mut bytes, &metadata, &tensors)?;
+    std::fs::write(out, bytes.into_inner())?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::Failure;
 use candle_core::{Device, Tensor};
 use guard_model::Role;
-use guard_model::heads::{Heads, OUTPUTS, SPEAKERS, VERDICTS, speaks, words_norm};
+use guard_model::heads::{Calibration, Heads, OUTPUTS, SPEAKERS, VERDICTS, speaks, words_norm};
 use guard_model::ngrams::BUCKETS;
 
 /// What is learnt from: one window.
@@ -19,6 +19,8 @@ pub(crate) struct Example<'a> {
     pub(crate) targets: [Option<bool>; OUTPUTS],
     /// How much it counts.
     pub(crate) weight: f32,
+    /// How much more it counts for telling hazards apart.
+    pub(crate) rarity: f32,
 }
 
 /// The knobs of training.
@@ -122,8 +124,7 @@ fn train_one(examples: &[Example<'_>], knobs: Knobs) -> Result<Heads, Failure> {
                     }
                     let target = if *target { 1.0 } else { 0.0 };
                     let told = 1.0 / (1.0 + (-logit).exp());
-                    // Hazards are told apart only among harmful rows, which are few: they count for more.
-                    let weight = example.weight * if at < VERDICTS.len() { 1.0 } else { 0.3 };
+                    let weight = example.weight * if at < VERDICTS.len() { 1.0 } else { 0.1 * example.rarity };
                     *error = weight * (told - target);
                     let sure = if target > 0.5 { told } else { 1.0 - told };
                     loss -= f64::from(weight * sure.max(1e-7).ln());
@@ -161,6 +162,7 @@ fn train_one(examples: &[Example<'_>], knobs: Knobs) -> Result<Heads, Failure> {
         output: output.values,
         output_bias: output_bias.values,
         words,
+        calibration: Calibration::default(),
     })
 }
 
@@ -218,7 +220,8 @@ impl Weights {
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    /// The next 64 bits.
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -226,11 +229,13 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    fn unit(&mut self) -> f32 {
+    /// From nought to one.
+    pub(crate) fn unit(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1_u64 << 24) as f32
     }
 
-    fn shuffle(&mut self, order: &mut [usize]) {
+    /// Puts things into random order.
+    pub(crate) fn shuffle<T>(&mut self, order: &mut [T]) {
         for at in (1..order.len()).rev() {
             order.swap(at, (self.next() % (at as u64 + 1)) as usize);
         }

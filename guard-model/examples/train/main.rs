@@ -6,8 +6,15 @@
 //! `train heads guard.gguf cache.bin guard_dev.jsonl guard_train.jsonl.gz own.jsonl… code_dev.jsonl` trains the heads;
 //! the first rows file must never be learnt from. The encoder's vectors take half an hour once and are kept in the cache.
 //!
-//! `train report guard.gguf guard_dev.jsonl code_dev.jsonl CARD.md` measures the whole guard and writes its card.
+//! `train tune plain.gguf guard.gguf guard_dev.jsonl guard_train.jsonl.gz own.jsonl…` trains the encoder's last layers.
+//!
+//! `train check guard.gguf cache.bin guard_dev.jsonl…` prints every row's scores; its cache is one of its own.
+//!
+//! `train report guard.gguf CARD.md guard_dev.jsonl code_dev.jsonl answers.jsonl` measures the whole guard and writes its card.
 
+mod baseline;
+mod calibrate;
+mod check;
 mod encoder;
 mod features;
 mod figures;
@@ -16,6 +23,8 @@ mod learn;
 mod report;
 mod rows;
 mod samples;
+mod states;
+mod tune;
 
 /// Whatever stops a run; this program tells it to its user and ends.
 type Failure = Box<dyn std::error::Error>;
@@ -28,9 +37,13 @@ fn main() -> Result<(), Failure> {
         ["heads", weights, cache, dev, train @ ..] if !train.is_empty() => {
             heads::train(&heads::Files { weights, cache, dev, train })
         }
-        ["report", weights, dev, code, card] => report::write(weights, dev, code, card),
+        ["tune", weights, out, dev, train @ ..] if !train.is_empty() => {
+            tune::train(&heads::Files { weights, cache: "", dev, train }, out)
+        }
+        ["check", weights, cache, sets @ ..] if !sets.is_empty() => check::print(weights, cache, sets),
+        ["report", weights, card, sets @ ..] if !sets.is_empty() => report::write(weights, card, sets),
         _ => {
-            Err("usage: train encoder PACKED TRAIN OUT | heads WEIGHTS CACHE DEV TRAIN… | report WEIGHTS DEV CODE CARD"
+            Err("usage: train encoder PACKED TRAIN OUT | tune WEIGHTS OUT DEV TRAIN… | heads WEIGHTS CACHE DEV TRAIN… | check WEIGHTS CACHE ROWS… | report WEIGHTS CARD ROWS…"
                 .into())
         }
     }

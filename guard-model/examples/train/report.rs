@@ -2,16 +2,23 @@
 
 use crate::rows::{self, Row};
 use crate::{Failure, figures, samples};
+use guard_model::encoder::WeightsFile;
 use guard_model::{Conversation, Guard, HazardId, Role, Turn};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Measures the guard in `weights` on the rows of `dev` and on source code, and writes `card`.
-pub(crate) fn write(weights: &str, dev: &str, code: &str, card: &str) -> Result<(), Failure> {
-    let guard = Guard::load(&std::fs::read(weights)?)?;
-    let mut rows = rows::read(dev)?;
-    rows.extend(rows::read(code)?.into_iter().filter(samples::for_measuring));
+/// Measures the guard in `weights` on the rows of `sets` and writes `card`.
+pub(crate) fn write(weights: &str, card: &str, sets: &[&str]) -> Result<(), Failure> {
+    let bytes = std::fs::read(weights)?;
+    let guard = Guard::load(&bytes)?;
+    let file = WeightsFile::parse(&bytes)?;
+    let mut rows = Vec::new();
+    for path in sets {
+        rows.extend(rows::read(path)?);
+    }
+    rows.retain(|row| row.source != "code_snippets" || samples::for_measuring(row));
     let judged = judge(&guard, &rows)?;
     let mut figures = String::new();
     writeln!(figures, "Guard `{}`, {} rows.\n", guard.version(), rows.len())?;
@@ -30,8 +37,12 @@ pub(crate) fn write(weights: &str, dev: &str, code: &str, card: &str) -> Result<
         "OpenAI moderation, area under precision and recall (AUPRC): **{precision:.3}**, n = {}\n",
         moderation.len()
     )?;
+    padding(&mut figures, &guard, &rows)?;
+    trade(&mut figures, &rows, &judged)?;
+    reliability(&mut figures, &rows, &judged)?;
     latency(&mut figures, &guard)?;
     thresholds(&mut figures, &guard)?;
+    by_share(&mut figures, &file)?;
     std::fs::write(card, include_str!("card.md").replace("{figures}", figures.trim_end()))?;
     eprint!("{figures}");
     Ok(())
@@ -41,36 +52,63 @@ pub(crate) fn write(weights: &str, dev: &str, code: &str, card: &str) -> Result<
 #[derive(Default)]
 struct Judged {
     unsafe_score: f32,
+    /// Highest scores of S1..S14 and of injection in a prompt.
+    prompt: [f32; 2],
     flagged: Vec<HazardId>,
     /// The hazard of S1..S14 with the highest score.
     likeliest: Option<HazardId>,
 }
 
+/// Judges all rows, two of them side by side.
 fn judge(guard: &Guard, rows: &[Row]) -> Result<Vec<Judged>, Failure> {
-    let mut all = Vec::new();
-    for (row, at) in rows.iter().zip(0..) {
-        let mut judged = Judged::default();
-        let trials = trials(row);
-        for (trial, assessment) in trials.iter().zip(guard.assess(&trials, Instant::now() + Duration::from_mins(10))) {
-            let assessment = assessment?;
-            let role = trial.turns.last().map_or(Role::User, |turn| turn.role);
-            judged.flagged.extend(assessment.flagged(guard, role));
-            if assessment.unsafe_score >= judged.unsafe_score {
-                judged.unsafe_score = assessment.unsafe_score;
-                let content = assessment.hazards.iter().take(14);
-                judged.likeliest = content.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(hazard, _)| hazard.clone());
+    let threads = std::thread::available_parallelism()?.get();
+    let next = AtomicUsize::new(0);
+    let mut all: Vec<(usize, Judged)> = Vec::new();
+    std::thread::scope(|scope| -> Result<(), Failure> {
+        let work = || -> Result<Vec<(usize, Judged)>, String> {
+            let mut judged = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(row) = rows.get(at) else { return Ok(judged) };
+                judged.push((at, judge_one(guard, row).map_err(|error| error.to_string())?));
+                if at.is_multiple_of(500) {
+                    eprintln!("judged {at} of {}", rows.len());
+                }
             }
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            all.extend(worker.join().map_err(|_| "a worker failed")??);
         }
-        all.push(judged);
-        if at % 500 == 0 {
-            eprintln!("judged {at} of {}", rows.len());
+        Ok(())
+    })?;
+    all.sort_by_key(|(at, _)| *at);
+    Ok(all.into_iter().map(|(_, judged)| judged).collect())
+}
+
+fn judge_one(guard: &Guard, row: &Row) -> Result<Judged, Failure> {
+    let mut judged = Judged::default();
+    let trials = trials(row);
+    for (trial, assessment) in trials.iter().zip(guard.assess(&trials, Instant::now() + Duration::from_mins(10))) {
+        let assessment = assessment?;
+        let role = trial.turns.last().map_or(Role::User, |turn| turn.role);
+        judged.flagged.extend(assessment.flagged(guard, role));
+        if role == Role::User {
+            let harm = assessment.hazards.iter().take(14).map(|(_, score)| *score).fold(0.0, f32::max);
+            let scores = [harm, assessment.score(&HazardId::new("injection"))];
+            judged.prompt.iter_mut().zip(scores).for_each(|(old, new)| *old = old.max(new));
+        }
+        if assessment.unsafe_score >= judged.unsafe_score {
+            judged.unsafe_score = assessment.unsafe_score;
+            let content = assessment.hazards.iter().take(14);
+            judged.likeliest = content.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(hazard, _)| hazard.clone());
         }
     }
-    Ok(all)
+    Ok(judged)
 }
 
 /// The conversations of a row that are on trial, as `ringfence classify` chooses them.
-fn trials(row: &Row) -> Vec<Conversation<'_>> {
+pub(crate) fn trials(row: &Row) -> Vec<Conversation<'_>> {
     if row.messages.is_empty() {
         let (role, text) = samples::on_trial(row);
         return vec![Conversation::single(role, text)];
@@ -156,6 +194,126 @@ fn hazards(out: &mut String, rows: &[Row], judged: &[Judged]) -> Result<(), Fail
         writeln!(out, "| {code} | {all} | {flagged} | {right} |")?;
     }
     writeln!(out)?;
+    Ok(())
+}
+
+/// What other thresholds would flag, of sources foreign to training where there are some.
+fn trade(out: &mut String, rows: &[Row], judged: &[Judged]) -> Result<(), Failure> {
+    for (verdict, (name, sources)) in [
+        ("harm", ["simplesafetytests", "harmbench", "strongreject", "xstest", "openai_moderation", "wildguard_benign"]),
+        (
+            "injection",
+            [
+                "cse_injection_override",
+                "cse_injection_ml_override",
+                "xsafety_hijack",
+                "notinject",
+                "openai_moderation",
+                "wildguard_benign",
+            ],
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        writeln!(out, "### Other thresholds for {name} in prompts, share flagged\n")?;
+        writeln!(out, "| threshold | {} |\n|---|{}", sources.join(" | "), "---|".repeat(sources.len()))?;
+        for threshold in [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95_f32] {
+            let share = |source: &str| {
+                let of = |label: &str| {
+                    let of = rows.iter().zip(judged).filter(|(row, _)| row.source == source && row.label == label);
+                    let hits: Vec<bool> = of
+                        .map(|(_, judged)| judged.prompt.get(verdict).is_some_and(|score| *score >= threshold))
+                        .collect();
+                    let count = hits.iter().filter(|hit| **hit).count();
+                    (!hits.is_empty()).then(|| format!("{label} {:.1}", 100.0 * count as f64 / hits.len() as f64))
+                };
+                [of("unsafe"), of("safe")].into_iter().flatten().collect::<Vec<_>>().join(", ")
+            };
+            let cells: Vec<String> = sources.iter().map(|source| share(source)).collect();
+            writeln!(out, "| {threshold:.2} | {} |", cells.join(" | "))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// Short harmful requests inside a page of harmless text, and the pages alone.
+fn padding(out: &mut String, guard: &Guard, rows: &[Row]) -> Result<(), Failure> {
+    let page = |row: &&Row| row.source == "indirect_documents" && row.label == "safe" && row.lang == "en";
+    let pages: Vec<String> =
+        rows.iter().filter(page).map(|row| samples::on_trial(row).1.chars().take(1500).collect()).collect();
+    let harmful: Vec<&Row> = rows.iter().filter(|row| row.source == "simplesafetytests").collect();
+    if pages.is_empty() || harmful.is_empty() {
+        return Ok(());
+    }
+    let flagged = |texts: &[String]| -> Result<usize, Failure> {
+        let mut count = 0;
+        for text in texts {
+            let trial = [Conversation::single(Role::User, text)];
+            for assessment in guard.assess(&trial, Instant::now() + Duration::from_mins(10)) {
+                count += usize::from(!assessment?.flagged(guard, Role::User).is_empty());
+            }
+        }
+        Ok(count)
+    };
+    writeln!(out, "### Padding: SimpleSafetyTests in pages of 1,500 harmless characters\n\n| | flagged |\n|---|---|")?;
+    let with = |place: fn(&str, &str) -> String| -> Vec<String> {
+        harmful.iter().zip(pages.iter().cycle()).map(|(row, page)| place(&row.text, page)).collect()
+    };
+    for (name, texts) in [
+        ("alone", with(|text, _| text.to_owned())),
+        ("page in front", with(|text, page| format!("{page} {text}"))),
+        ("page behind", with(|text, page| format!("{text} {page}"))),
+        ("pages around", with(|text, page| format!("{page} {text} {page}"))),
+        ("the harmless pages alone", pages.clone()),
+    ] {
+        writeln!(out, "| {name} | {} |", figures::share(flagged(&texts)?, texts.len()))?;
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+/// How often rows with a score about p are harmful, over all rows of the development sets.
+fn reliability(out: &mut String, rows: &[Row], judged: &[Judged]) -> Result<(), Failure> {
+    writeln!(out, "### Scores against truth\n\n| score | rows | mean score | harmful |\n|---|---|---|---|")?;
+    for bin in 0..5_u8 {
+        let least = f32::from(bin) / 5.0;
+        let inside = |judged: &Judged| judged.unsafe_score >= least && (judged.unsafe_score < least + 0.2 || bin == 4);
+        let content = |row: &Row| !row.categories.iter().any(|category| category == "injection");
+        let all: Vec<(f32, bool)> = rows
+            .iter()
+            .zip(judged)
+            .filter(|(row, judged)| content(row) && inside(judged))
+            .map(|(row, judged)| (judged.unsafe_score, row.label == "unsafe"))
+            .collect();
+        let mean = all.iter().map(|(score, _)| score).sum::<f32>() / (all.len() as f32).max(1.0);
+        let bad = all.iter().filter(|(_, bad)| *bad).count();
+        let range = format!("{least:.1} to {:.1}", least + 0.2);
+        writeln!(out, "| {range} | {} | {mean:.2} | {} |", all.len(), figures::share(bad, all.len()))?;
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+/// Thresholds that shares of held-out harmless rows reach, as training found them, and what style alone can tell.
+fn by_share(out: &mut String, file: &WeightsFile<'_>) -> Result<(), Failure> {
+    let numbers = file.fractions("ringfence.thresholds_by_share")?;
+    writeln!(
+        out,
+        "\n| false alarms on training rows of unseen sources | harm: prompt, answer | injection: prompt, tool result | cyber |\n|---|---|---|---|"
+    )?;
+    for (share, all) in ["1 %", "5 %"].iter().zip(numbers.as_chunks::<9>().0) {
+        let [harm, answer, _, injection, _, tool, cyber, ..] = all;
+        writeln!(out, "| {share} | {harm:.3}, {answer:.3} | {injection:.3}, {tool:.3} | {cyber:.3} |")?;
+    }
+    if let [length, style] = file.fractions("ringfence.style")?.as_slice() {
+        writeln!(
+            out,
+            "\nLength alone tells harmful from harmless training rows with an area under the curve of {length:.2}; length, \
+             marks and letter case together with {style:.2} (0.50 is chance)."
+        )?;
+    }
     Ok(())
 }
 

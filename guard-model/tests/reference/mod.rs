@@ -64,6 +64,8 @@ impl Reference {
                 pooled.push(hidden.broadcast_mul(&weight)?.sum(1)?);
             }
         }
+        let padding = ((mask.ones_like()? - &mask)? * -1e4)?.unsqueeze(2)?;
+        pooled.push(hidden.broadcast_add(&padding)?.max(1)?);
         Ok(Tensor::cat(&pooled, D::Minus1)?.to_vec2()?)
     }
 }
