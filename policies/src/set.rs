@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::{Action, Catalog, Decision, Finding, Policy, PolicyError, Situation, Stage};
+use crate::{Action, Catalog, Decision, Expired, Finding, Policy, PolicyError, Reason, Situation, Stage, Wording};
 
 /// The policies in force; the strictest of all their answers wins.
 ///
@@ -65,6 +65,34 @@ impl PolicySet {
     /// byte does.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The policies' names, sorted, each with its version if it has one: `default@3, mine`.
+    pub fn version(&self) -> String {
+        let named = |policy: &Policy| match policy.version() {
+            Some(version) => format!("{}@{version}", policy.name()),
+            None => policy.name().to_owned(),
+        };
+        self.policies.iter().map(named).collect::<Vec<_>>().join(", ")
+    }
+
+    /// How the refusal that these reasons lead to is told: as the first rule that blocks says, by the names of policy and
+    /// rule, of those that say something.
+    pub fn refusal(&self, reasons: &[Reason]) -> Option<&Wording> {
+        let mut blocks: Vec<(&str, &str)> = reasons
+            .iter()
+            .filter(|reason| reason.action == Action::Block)
+            .map(|reason| (reason.policy.as_str(), reason.rule.as_str()))
+            .collect();
+        blocks.sort_unstable();
+        blocks.iter().find_map(|(policy, rule)| {
+            self.policies.iter().find(|known| known.name() == *policy).and_then(|policy| policy.refusal(rule))
+        })
+    }
+
+    /// The exceptions whose last day is past.
+    pub fn expired(&self, now: u64) -> Vec<Expired> {
+        self.policies.iter().flat_map(|policy| policy.expired(now)).collect()
     }
 
     /// The policies' names, sorted.

@@ -1,5 +1,7 @@
 //! The tests of the room as a whole, and what they share: a catalog like the program's, and short ways to findings and situations.
 mod decide;
+mod format;
+mod language;
 mod laws;
 mod messages;
 mod packs;
