@@ -30,7 +30,8 @@ pub struct Situation {
 }
 
 /// When a text of a conversation was said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Turn {
     /// In the turn that is to be answered, or in the answer.
     #[default]

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod check;
 pub mod classify;
 pub mod models;
+pub mod policy;
 pub mod scan;
 pub mod serve;
 
@@ -33,6 +34,8 @@ enum Command {
     Classify(classify::ClassifyArgs),
     /// Validate the configuration, the policies and the rules, and run all their cases
     Check(check::CheckArgs),
+    /// Write, test, compare and explain policies
+    Policy(policy::PolicyArgs),
     /// Read the audit log
     Audit(audit::AuditArgs),
     /// Get and find models
@@ -50,6 +53,7 @@ pub fn run(program: Program) -> anyhow::Result<ExitCode> {
         Some(Command::Scan(arguments)) => scan::run(arguments),
         Some(Command::Classify(arguments)) => classify::run(arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
+        Some(Command::Policy(arguments)) => policy::run(&arguments, &mut io::stdout()),
         Some(Command::Audit(arguments)) => {
             let default = config::default_audit_directory();
             let code = audit::run(&arguments, default.as_deref(), &mut io::stdout(), &mut io::stderr())?;

@@ -20,6 +20,7 @@ use crate::{
     dialect::Family,
     enforce::Enforcer,
     house::House,
+    live::{self, Live},
     models::{MODELS, ModelStore, Progress},
     review::{self, Review},
     serve::{Hosts, Service, serve},
@@ -93,10 +94,12 @@ async fn start(config: Config) -> anyhow::Result<()> {
         let config = config.clone();
         tokio::task::spawn_blocking(move || House::build(&config)).await??
     };
+    live::prove(&house.policies)?;
+    let live = Arc::new(Live::new(house.source, Arc::clone(&house.policies), telemetry.metrics()));
     let (upstream, model) = upstream(&config).await?;
     let enforcer = Arc::new(Enforcer {
         detectors: house.detectors,
-        policies: Arc::clone(&house.policies),
+        live: Arc::clone(&live),
         audit: Arc::clone(&audit),
         keep: config.audit.content,
         guard: house.guard.clone(),
@@ -121,7 +124,6 @@ async fn start(config: Config) -> anyhow::Result<()> {
         ("upstream", place),
         ("guard", house.guard),
         ("rules", format!("{} for code, {text_rules} for text", house.code_rules)),
-        ("policies", house.policies.names().collect::<Vec<_>>().join(", ")),
         ("audit", directory.display().to_string()),
     ];
     let review = Arc::new(Review {
@@ -130,9 +132,11 @@ async fn start(config: Config) -> anyhow::Result<()> {
         directory: directory.clone(),
         upstream: Arc::clone(&service),
         hosts: admin_hosts,
+        live: Arc::clone(&live),
         in_force: in_force.clone(),
     });
-    banner(&in_force, &model)?;
+    let policies = ("policies", house.policies.version());
+    banner(&in_force.into_iter().chain([policies]).collect::<Vec<_>>(), &model)?;
     let (stop, stopped) = watch::channel(false);
     let ended = |mut stopped: watch::Receiver<bool>| async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
@@ -144,7 +148,8 @@ async fn start(config: Config) -> anyhow::Result<()> {
         tracing::info!("stopping");
         let _ = stop.send(true);
     };
-    let ((), _, ()) = tokio::join!(serve(listener, service, ended(stopped)), admin, signals);
+    let watch = live.watch(stopped.clone());
+    let ((), _, (), ()) = tokio::join!(serve(listener, service, ended(stopped)), admin, signals, watch);
     telemetry.stop();
     Ok(())
 }

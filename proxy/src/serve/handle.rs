@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Request as HttpRequest, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request as HttpRequest, Response, StatusCode, header};
 use hyper::body::Incoming;
 use uuid::Uuid;
 
 use super::{Body, Service, answer, answers, body, models, moderate, vectors};
 use crate::{
     audit::Event,
+    caller::Caller,
     chat::Chat,
     dialect::{self, Bounds, Dialect, Family, NoRoute, Problem, ReadError, Reading, Route},
     enforce::{Cause, Refusal, TENANT},
@@ -22,6 +23,8 @@ pub(super) struct Call<'a> {
     pub(super) exchange: Uuid,
     pub(super) path: &'static str,
     pub(super) credentials: Credentials,
+    caller: Caller,
+    languages: String,
 }
 
 /// Answers one request.
@@ -30,7 +33,9 @@ pub(super) async fn handle(service: &Arc<Service>, request: HttpRequest<Incoming
     let (name, response) = match dialect::route(request.method(), request.uri().path()) {
         Ok((route, path)) => {
             let credentials = Credentials::of(request.headers());
-            let call = Call { service, exchange, path, credentials };
+            let caller = Caller::new(TENANT, Vec::new(), &credentials);
+            let languages = languages(request.headers());
+            let call = Call { service, exchange, path, credentials, caller, languages };
             match (route, request) {
                 (Route::Answers(dialect), request) => ("answers", answers::answer(&call, dialect, request).await),
                 (Route::Vectors(dialect), request) => ("vectors", vectors::answer(&call, dialect, request).await),
@@ -77,7 +82,7 @@ async fn turned_away(service: &Service, exchange: Uuid, path: &str, event: Event
         Ok(_) => answer::problem(exchange, family, problem),
         Err(error) => {
             tracing::error!(%error, "a refused request cannot be recorded");
-            let refusal = Refusal { exchange, cause: Cause::Unrecorded, reasons: Vec::new() };
+            let refusal = Refusal::without_rule(exchange, Cause::Unrecorded);
             answer::problem(exchange, family, &Problem::from(&refusal))
         }
     }
@@ -138,7 +143,11 @@ impl Call<'_> {
     pub(super) fn chat(&self, dialect: &'static str, model: &str, parts: &[Part]) -> Chat {
         Chat {
             exchange: self.exchange,
-            tenant: TENANT.to_owned(),
+            tenant: self.caller.tenant.clone(),
+            groups: self.caller.groups.clone(),
+            place: self.caller.place,
+            languages: self.languages.clone(),
+            policies: self.service.enforcer.live.policies(),
             route: self.path.to_owned(),
             dialect,
             model: model.to_owned(),
@@ -146,6 +155,12 @@ impl Call<'_> {
             notes: Vec::new(),
         }
     }
+}
+
+/// The languages that the reader of an answer accepts, as far as that is a text of bearable length.
+fn languages(headers: &HeaderMap) -> String {
+    let text = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.chars().take(256).collect()
 }
 
 /// A body that is no request of its format.
