@@ -15,8 +15,8 @@ use ringfence_tests::{
 };
 use serde_json::Value;
 
-const ROUNDS: usize = 200;
-const CONFIG: &str = "detectors: [shape, text]\n";
+const ROUNDS: usize = 1000;
+const CONFIG: &str = "detectors: [shape, text]\ntelemetry: {log: \"off\"}\n";
 const CHAT: &str = r#"{"model":"m","messages":[{"role":"user","content":"Write to anna@example.com"}]}"#;
 const ANSWER: &str =
     r#"{"choices":[{"index":0,"message":{"content":"I wrote to anna@example.com."},"finish_reason":"stop"}]}"#;

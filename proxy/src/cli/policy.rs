@@ -110,7 +110,7 @@ pub fn run(arguments: &PolicyArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
         }
         Command::Docs { policies } => {
             for policy in desk.read(policies)? {
-                writeln!(out, "{}", policies::page(&policy))?;
+                write!(out, "{}", policies::page(&policy))?;
             }
             Ok(true)
         }
