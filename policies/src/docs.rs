@@ -13,6 +13,9 @@ pub fn page(policy: &Policy) -> String {
     if let Some(version) = policy.version() {
         let _ = writeln!(page, "Version {version}.\n");
     }
+    if *policy.scope() != Scope::default() {
+        let _ = writeln!(page, "Only for: {}.\n", place(policy.scope()));
+    }
     page.push_str("| rule | answers | where | does | why |\n|---|---|---|---|---|\n");
     for rule in policy.rules() {
         let cells = [format!("`{}`", rule.id), answers(rule), place(&rule.scope), does(rule), rule.why.clone()];

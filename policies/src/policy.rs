@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    Action, Case, CaseFailure, Catalog, Decision, Expired, Finding, Mode, PolicyError, Problem, Rule, Situation,
-    Wording,
+    Action, Case, CaseFailure, Catalog, Decision, Expired, Finding, FindingId, Glob, Mode, PolicyError, Problem, Rule,
+    Scope, Situation, Stage, Wording,
     case::CASE,
     error::{Fault, Place},
     fields::{Shape, Table, field, needed, words},
     reader::Reader,
     rule::RULE,
+    scope::SCOPE,
     wording,
     yaml::{self, Node},
 };
@@ -22,6 +23,8 @@ pub struct Policy {
     content: Content,
     file: String,
     text: String,
+    /// Patterns for the tenants it is loaded for; all if there are none.
+    only: Vec<Glob>,
     /// The places in `rules` of those that name a path: only these are asked about a finding at or below it.
     named: HashMap<String, Vec<usize>>,
 }
@@ -34,25 +37,32 @@ struct Content {
     about: Option<String>,
     mode: Mode,
     refusal: Option<Wording>,
+    scope: Scope,
     rules: Vec<Rule>,
     cases: Vec<Case>,
 }
 
 pub(crate) static POLICY: Table = Table {
     of: "a policy",
-    groups: &[&[
-        needed("policy", Shape::Name, "its name in records"),
-        field("version", Shape::Name, "a version of your own; records carry it beside the hash of the text"),
-        field("about", Shape::Text, "what it is for, for the page that is made of it"),
-        field(
-            "mode",
-            Shape::Word(|| words(&Mode::ALL)),
-            "`enforce` or `monitor`, for all rules that do not say themselves",
-        ),
-        field("refusal", wording::SHAPE, "how refusals are told, for all rules that do not say themselves"),
-        needed("rules", Shape::Parts(&RULE), "its rules; their order is of no account"),
-        field("cases", Shape::Parts(&CASE), "the tests of the rules"),
-    ]],
+    groups: &[
+        &[
+            needed("policy", Shape::Name, "its name in records"),
+            field("version", Shape::Name, "a version of your own; records carry it beside the hash of the text"),
+            field("about", Shape::Text, "what it is for, for the page that is made of it"),
+            field(
+                "mode",
+                Shape::Word(|| words(&Mode::ALL)),
+                "`enforce` or `monitor`, for all rules that do not say themselves",
+            ),
+            field("refusal", wording::SHAPE, "how refusals are told, for all rules that do not say themselves"),
+        ],
+        // Where all its rules apply; what a rule says of this is asked besides.
+        &SCOPE,
+        &[
+            needed("rules", Shape::Parts(&RULE), "its rules; their order is of no account"),
+            field("cases", Shape::Parts(&CASE), "the tests of the rules"),
+        ],
+    ],
 };
 
 impl Policy {
@@ -74,7 +84,7 @@ impl Policy {
         match (policy, reader.into_faults()) {
             (Some(content), faults) if faults.is_empty() => {
                 let named = named(&content.rules);
-                Ok(Self { content, file: file.to_owned(), text: text.replace("\r\n", "\n"), named })
+                Ok(Self { content, file: file.to_owned(), text: text.replace("\r\n", "\n"), only: Vec::new(), named })
             }
             (_, faults) => {
                 let problem = |(place, fault)| Problem { file: file.to_owned(), place, fault };
@@ -83,10 +93,23 @@ impl Policy {
         }
     }
 
+    /// The same for some tenants only, by patterns.
+    ///
+    /// # Errors
+    /// The pattern that cannot be one.
+    pub fn only_for(mut self, tenants: &[&str]) -> Result<Self, String> {
+        let globs = tenants.iter().map(|tenant| Glob::new(tenant).ok_or_else(|| (*tenant).to_owned()));
+        self.only = globs.collect::<Result<_, _>>()?;
+        Ok(self)
+    }
+
     /// What the rules make of the findings: the strictest action any of them asks for, and every reason;
     /// [`Action::Allow`] without a reason when no rule matches.
     pub fn decide(&self, situation: &Situation, findings: &[Finding]) -> Decision {
         let mut decision = Decision { action: Action::Allow, reasons: Vec::new() };
+        if !self.covers(situation) {
+            return decision;
+        }
         let mut pairs: Vec<(usize, usize)> = Vec::new();
         for (seen, finding) in findings.iter().enumerate() {
             let rules = finding.id.paths().filter_map(|path| self.named.get(path)).flatten();
@@ -104,10 +127,11 @@ impl Policy {
         decision
     }
 
-    /// Runs the cases and gives back those that fail.
+    /// Runs the cases, as if it were for all tenants, and gives back those that fail.
     pub fn run_cases(&self) -> Vec<CaseFailure> {
+        let everywhere = Self { only: Vec::new(), ..self.clone() };
         let failure = |case: &Case| {
-            let decision = self.decide(&case.situation, &case.findings);
+            let decision = everywhere.decide(&case.situation, &case.findings);
             let holds = decision.action == case.expect && case.would.is_none_or(|would| would == decision.would());
             (!holds).then(|| CaseFailure {
                 file: self.file.clone(),
@@ -118,6 +142,19 @@ impl Policy {
             })
         };
         self.cases().iter().filter_map(failure).collect()
+    }
+
+    /// Whether one of its rules answers every finding with this id at this stage, whatever else is the case.
+    pub(crate) fn always_answers(&self, id: &FindingId, stage: Stage) -> bool {
+        self.only.is_empty()
+            && self.content.scope.covers_all_of(stage)
+            && self.rules().iter().any(|rule| rule.always_answers(id, stage))
+    }
+
+    fn covers(&self, situation: &Situation) -> bool {
+        let tenant = situation.tenant.to_ascii_lowercase();
+        (self.only.is_empty() || self.only.iter().any(|glob| glob.matches(&tenant)))
+            && self.content.scope.covers(situation)
     }
 
     /// The rules that no case reaches: nothing shows that they can ever match.
@@ -156,6 +193,16 @@ impl Policy {
     /// The version it gives itself.
     pub fn version(&self) -> Option<&str> {
         self.content.version.as_deref()
+    }
+
+    /// Patterns for the tenants it is loaded for; all if there are none.
+    pub fn only(&self) -> &[Glob] {
+        &self.only
+    }
+
+    /// Where its rules apply, besides what each says itself.
+    pub fn scope(&self) -> &Scope {
+        &self.content.scope
     }
 
     /// What it is for.
@@ -207,6 +254,7 @@ fn read(node: Node, reader: &mut Reader<'_>) -> Option<Content> {
     let about = fields.take("about").and_then(|node| reader.text(&node, "about"));
     let mode = fields.take("mode").map_or(Some(Mode::Enforce), |node| reader.mode(&node));
     let refusal = fields.take("refusal").and_then(|node| Wording::read(node, reader));
+    let scope = Scope::read(&mut fields, reader);
     let nodes = fields.take("rules").map_or_else(Vec::new, |node| reader.list(node, "rules"));
     let mut rules = Vec::new();
     let mut ids: BTreeMap<String, Place> = BTreeMap::new();
@@ -226,5 +274,5 @@ fn read(node: Node, reader: &mut Reader<'_>) -> Option<Content> {
     let nodes = fields.take("cases").map_or_else(Vec::new, |node| reader.list(node, "cases"));
     let cases = nodes.into_iter().map_while(|node| (!reader.is_full()).then(|| Case::read(node, reader)));
     let cases = cases.flatten().collect();
-    Some(Content { name: name?, version, about, mode: mode?, refusal, rules, cases })
+    Some(Content { name: name?, version, about, mode: mode?, refusal, scope, rules, cases })
 }

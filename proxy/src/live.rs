@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::{audit::Timestamp, telemetry::Metrics};
 
-pub use source::{Source, SourceError, prove, text};
+pub use source::{Source, SourceError, parse, prove, split, text};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(1);

@@ -168,3 +168,25 @@ fn a_policy_may_have_a_version() {
     let one = "policy: p\nversion: '3'\nrules: []\n";
     assert_eq!(set(&[one, "policy: q\nrules: []\n"]).version(), "p@3, q");
 }
+
+#[test]
+fn a_policy_may_be_for_some_only() {
+    let text = |scope: &str| format!("policy: p\n{scope}rules: [{{id: a, finding: guard, action: block, why: w}}]\n");
+    let at =
+        |set: &PolicySet, tenant: &str| set.decide(&Situation { tenant: tenant.into(), ..here() }, &guard(1.0)).action;
+    let own = set(&[&text("tenant: 'school-*'\n")]);
+    assert_eq!((at(&own, "School-7"), at(&own, "bank")), (Action::Block, Action::Allow));
+
+    let policy = |only: &[&str]| Policy::parse("p.yaml", &text(""), &catalog()).unwrap().only_for(only).unwrap();
+    let loaded = PolicySet::new(vec![policy(&["school-*", "kids"])], &crate::Catalog::new([])).unwrap();
+    assert_eq!((at(&loaded, "kids"), at(&loaded, "bank")), (Action::Block, Action::Allow));
+    assert_eq!(loaded.version(), "p for school-* kids");
+    let all = PolicySet::new(vec![policy(&[])], &crate::Catalog::new([])).unwrap();
+    assert_ne!(all.hash(), loaded.hash());
+    assert!(Policy::parse("p.yaml", &text(""), &catalog()).unwrap().only_for(&[""]).is_err());
+
+    let failures = "policy: d\nrules: [{id: a, finding: detector, action: block, why: w}]\n";
+    let failures = |only: &[&str]| Policy::parse("d.yaml", failures, &catalog()).unwrap().only_for(only).unwrap();
+    assert!(PolicySet::new(vec![failures(&[])], &catalog()).is_ok());
+    assert!(PolicySet::new(vec![failures(&["school"])], &catalog()).is_err(), "other tenants' failures are unanswered");
+}

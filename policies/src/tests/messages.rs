@@ -70,7 +70,8 @@ fn an_unknown_field() {
     );
     assert_eq!(
         messages("policy: p\nrules: []\ninherits: q\n"),
-        "p.yaml:3:1: a policy has no field `inherits`: it has `policy`, `version`, `about`, `mode`, `refusal`, `rules` or `cases`"
+        "p.yaml:3:1: a policy has no field `inherits`: it has `policy`, `version`, `about`, `mode`, `refusal`, \
+         `stage`, `provenance`, `tenant`, `group`, `route`, `dialect`, `model`, `rules` or `cases`"
     );
     assert_eq!(
         for_case("{stage: input, expects: block, expect: block}"),

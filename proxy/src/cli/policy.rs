@@ -139,7 +139,7 @@ impl Desk {
             ([], configured) => configured,
             (given, _) => given,
         };
-        names.iter().map(|name| Ok(Policy::parse(name, &live::text(name)?, &self.catalog)?)).collect()
+        names.iter().map(|name| Ok(live::parse(name, &live::text(live::split(name).0)?, &self.catalog)?)).collect()
     }
 
     /// The same as one set, which need not answer the failures of detectors.

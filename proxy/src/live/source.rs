@@ -35,13 +35,22 @@ pub enum SourceError {
     /// A file is no policy, or they do not go together.
     #[error(transparent)]
     Policy(#[from] policies::PolicyError),
+    /// The tenants that a policy is for cannot be read.
+    #[error("`{name}` is for no tenant that can be: write `{policy} for TENANT`, several with commas between")]
+    Tenants {
+        /// The whole name.
+        name: String,
+        /// The policy's.
+        policy: String,
+    },
     /// A case fails.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Cases(Vec<policies::CaseFailure>),
 }
 
 impl Source {
-    /// Policies by their names, `pack:NAME` or a file; the pack `default` if there are none.
+    /// Policies by their names, `pack:NAME` or a file, with ` for TENANT, TENANT` behind it if they are for some only;
+    /// the pack `default` if there are none.
     pub fn new(names: &[String], catalog: Catalog, everything: Catalog) -> Self {
         let names = if names.is_empty() { vec!["pack:default".to_owned()] } else { names.to_vec() };
         Self { names, catalog, everything }
@@ -52,7 +61,7 @@ impl Source {
     /// # Errors
     /// [`SourceError::NoPack`] or [`SourceError::File`].
     pub fn texts(&self) -> Result<Vec<(String, String)>, SourceError> {
-        self.names.iter().map(|name| Ok((name.clone(), text(name)?))).collect()
+        self.names.iter().map(|name| Ok((name.clone(), text(split(name).0)?))).collect()
     }
 
     /// A hash that changes with the texts.
@@ -68,9 +77,9 @@ impl Source {
     /// The policies of these texts.
     ///
     /// # Errors
-    /// [`SourceError::Policy`].
+    /// [`SourceError::Policy`], [`SourceError::Tenants`].
     pub fn read(&self, texts: &[(String, String)]) -> Result<PolicySet, SourceError> {
-        let parsed = texts.iter().map(|(name, text)| Policy::parse(name, text, &self.everything));
+        let parsed = texts.iter().map(|(name, text)| parse(name, text, &self.everything));
         Ok(PolicySet::new(parsed.collect::<Result<_, _>>()?, &self.catalog)?)
     }
 
@@ -82,6 +91,24 @@ impl Source {
         let policies = self.read(texts)?;
         prove(&policies)?;
         Ok(policies)
+    }
+}
+
+/// Reads a policy by its name, which may end in ` for TENANT, TENANT`.
+///
+/// # Errors
+/// [`SourceError::Policy`], [`SourceError::Tenants`].
+pub fn parse(name: &str, text: &str, catalog: &Catalog) -> Result<Policy, SourceError> {
+    let (file, tenants) = split(name);
+    let unreadable = |_| SourceError::Tenants { name: name.to_owned(), policy: file.to_owned() };
+    Policy::parse(file, text, catalog)?.only_for(&tenants).map_err(unreadable)
+}
+
+/// A policy's own name, and the tenants it is for.
+pub fn split(name: &str) -> (&str, Vec<&str>) {
+    match name.split_once(" for ") {
+        Some((file, tenants)) => (file.trim(), tenants.split(',').map(str::trim).collect()),
+        None => (name, Vec::new()),
     }
 }
 

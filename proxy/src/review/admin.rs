@@ -151,6 +151,7 @@ fn one(policy: &Policy) -> Value {
         "name": policy.name(),
         "version": policy.version(),
         "file": policy.file(),
+        "only_for": policy.only().iter().map(policies::Glob::as_str).collect::<Vec<_>>(),
         "rules": rules.collect::<Vec<_>>(),
         "cases": policy.cases().len(),
     })

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use policies::{Policy, PolicySet};
+use policies::{Policy, PolicyError, PolicySet};
 
 use super::Desk;
 use crate::audit::Timestamp;
@@ -28,8 +28,14 @@ pub(super) fn run(desk: &Desk, names: &[String], out: &mut dyn Write) -> anyhow:
     let rules: usize = policies.iter().map(|policy| policy.rules().len()).sum();
     let names: Vec<String> = policies.iter().map(|policy| policy.name().to_owned()).collect();
     writeln!(out, "{}: {rules} rules, {} cases hold, {failed} fail", names.join(", "), cases - failed)?;
-    if let Err(error) = PolicySet::new(policies, &desk.catalog) {
-        writeln!(out, "note: alone they would not be served: {error}")?;
+    match PolicySet::new(policies, &desk.catalog) {
+        Ok(_) => {}
+        Err(PolicyError::Unanswered(_)) => writeln!(
+            out,
+            "note: alone they would not be served, since they leave failures of detectors unanswered; \
+             a policy such as `pack:default` beside them answers these"
+        )?,
+        Err(error) => writeln!(out, "note: together they would not be served: {error}")?,
     }
     Ok(failed == 0)
 }
