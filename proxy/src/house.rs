@@ -47,7 +47,7 @@ impl House {
             match name {
                 DetectorName::Shape => detectors.push(Box::new(Shape)),
                 DetectorName::Text => {
-                    let rules = Arc::new(TextRules::built_in()?);
+                    let rules = Arc::new(own_text_rules(config)?);
                     text_rules = Some(Arc::clone(&rules));
                     detectors.push(Box::new(Text::new(rules)));
                 }
@@ -91,7 +91,7 @@ pub fn everything(config: &Config) -> anyhow::Result<Catalog> {
     let rules = code_rules(config)?;
     let detectors: Vec<Box<dyn Detector>> = vec![
         Box::new(Shape),
-        Box::new(Text::new(Arc::new(TextRules::built_in()?))),
+        Box::new(Text::new(Arc::new(own_text_rules(config)?))),
         Box::new(Code::new(Arc::new(rules))),
     ];
     let guard = Guard::catalog_of(&Taxonomy::embedded()?).into_iter().chain(enforce::failures(Guard::NAME));
@@ -103,6 +103,18 @@ fn code_rules(config: &Config) -> anyhow::Result<RuleSet> {
         Some(directory) => RuleSet::with_documents(&documents(directory)?)?,
         None => RuleSet::built_in()?,
     })
+}
+
+/// The built-in text rules, and those of the operator's directory: `any/<folder>/<rule>.md` is `<folder>.<rule>`.
+fn own_text_rules(config: &Config) -> anyhow::Result<TextRules> {
+    let any = config.rules.as_ref().map(|directory| directory.join("any")).filter(|any| any.is_dir());
+    let Some(any) = any else { return Ok(TextRules::built_in()?) };
+    let own: Vec<(String, String)> = documents(&any)?
+        .into_iter()
+        .map(|(path, text)| (path.trim_end_matches(".md").replace(std::path::MAIN_SEPARATOR, "."), text))
+        .collect();
+    let own: Vec<(&str, &str)> = own.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
+    Ok(TextRules::parse(TextRules::built_in_documents().iter().chain(&own))?)
 }
 
 /// The rule documents below a directory, as `<language>/<rule>.md` and text.

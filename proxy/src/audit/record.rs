@@ -177,6 +177,7 @@ impl Seen {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
 fn is_current(turn: &Turn) -> bool {
     *turn == Turn::Current
 }

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod check;
 pub mod classify;
+pub mod keys;
 pub mod models;
 pub mod policy;
 pub mod scan;
@@ -36,6 +37,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Write, test, compare and explain policies
     Policy(policy::PolicyArgs),
+    /// Make keys for callers
+    Keys(keys::KeysArgs),
     /// Read the audit log
     Audit(audit::AuditArgs),
     /// Get and find models
@@ -54,6 +57,7 @@ pub fn run(program: Program) -> anyhow::Result<ExitCode> {
         Some(Command::Classify(arguments)) => classify::run(arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
         Some(Command::Policy(arguments)) => policy::run(&arguments, &mut io::stdout()),
+        Some(Command::Keys(arguments)) => Ok(keys::run(&arguments, &mut io::stdout())?),
         Some(Command::Audit(arguments)) => {
             let default = config::default_audit_directory();
             let code = audit::run(&arguments, default.as_deref(), &mut io::stdout(), &mut io::stderr())?;

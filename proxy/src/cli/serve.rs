@@ -20,6 +20,7 @@ use crate::{
     dialect::Family,
     enforce::Enforcer,
     house::House,
+    keys::Keys,
     live::{self, Live},
     models::{MODELS, ModelStore, Progress},
     review::{self, Review},
@@ -95,6 +96,7 @@ async fn start(config: Config) -> anyhow::Result<()> {
         tokio::task::spawn_blocking(move || House::build(&config)).await??
     };
     live::prove(&house.policies)?;
+    let keys = config.keys.as_deref().map(Keys::open).transpose()?.map(Arc::new);
     let live = Arc::new(Live::new(house.source, Arc::clone(&house.policies), telemetry.metrics()));
     let (upstream, model) = upstream(&config).await?;
     let enforcer = Arc::new(Enforcer {
@@ -114,6 +116,7 @@ async fn start(config: Config) -> anyhow::Result<()> {
         text_rules: house.text_rules.clone(),
         refusal: config.refusal,
         unknown_fields: config.unknown_fields,
+        keys: keys.clone(),
         hosts,
         limits: config.limits.clone(),
     });
@@ -148,8 +151,10 @@ async fn start(config: Config) -> anyhow::Result<()> {
         tracing::info!("stopping");
         let _ = stop.send(true);
     };
-    let watch = live.watch(stopped.clone());
-    let ((), _, (), ()) = tokio::join!(serve(listener, service, ended(stopped)), admin, signals, watch);
+    let policies = live.watch(stopped.clone());
+    let keys = keys.map(|keys| keys.watch(stopped.clone()));
+    let watch = futures_util::future::join(policies, futures_util::future::OptionFuture::from(keys));
+    let ((), _, (), _) = tokio::join!(serve(listener, service, ended(stopped)), admin, signals, watch);
     telemetry.stop();
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Where policies come from.
 
+use std::fmt::Write as _;
+
 use policies::{Catalog, Policy, PolicySet};
 use sha2::{Digest as _, Sha256};
 
@@ -71,7 +73,10 @@ impl Source {
             hash.update(Sha256::digest(text));
         }
         let hash: [u8; 32] = hash.finalize().into();
-        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
     }
 
     /// The policies of these texts.

@@ -13,6 +13,7 @@ use crate::{
     chat::Chat,
     dialect::{self, Bounds, Dialect, Family, NoRoute, Problem, ReadError, Reading, Route},
     enforce::{Cause, Refusal, TENANT},
+    keys::KeyError,
     segment::Part,
     upstream::Credentials,
 };
@@ -32,8 +33,19 @@ pub(super) async fn handle(service: &Arc<Service>, request: HttpRequest<Incoming
     let exchange = Uuid::now_v7();
     let (name, response) = match dialect::route(request.method(), request.uri().path()) {
         Ok((route, path)) => {
-            let credentials = Credentials::of(request.headers());
-            let caller = Caller::new(TENANT, Vec::new(), &credentials);
+            let mut credentials = Credentials::of(request.headers());
+            let caller = match &service.keys {
+                None => Ok(Caller::new(TENANT, Vec::new(), &credentials)),
+                Some(keys) => keys.caller(&mut credentials).await,
+            };
+            let caller = match caller {
+                Ok(caller) => caller,
+                Err(error) => {
+                    let response = no_key(service, exchange, path, error).await;
+                    service.enforcer.metrics.exchange("none", response.status().as_u16());
+                    return response;
+                }
+            };
             let languages = languages(request.headers());
             let call = Call { service, exchange, path, credentials, caller, languages };
             match (route, request) {
@@ -67,6 +79,14 @@ async fn no_route(
     if let NoRoute::Method(allowed) = missing {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     }
+    response
+}
+
+/// Who is not known gets no further.
+async fn no_key(service: &Service, exchange: Uuid, path: &str, error: KeyError) -> Response<Body> {
+    let problem = Problem::new(StatusCode::UNAUTHORIZED, "invalid_api_key", error.to_string());
+    let mut response = turned_away(service, exchange, path, Event::RequestRefused, &problem).await;
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }
 
