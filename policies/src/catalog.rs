@@ -17,7 +17,7 @@ impl Catalog {
     /// The catalog of all that some detectors can report.
     pub fn new(reported: impl IntoIterator<Item = FindingId>) -> Self {
         let reported: BTreeSet<FindingId> = reported.into_iter().collect();
-        let paths = reported.iter().flat_map(paths_above).map(str::to_owned).collect();
+        let paths = reported.iter().flat_map(FindingId::paths).map(str::to_owned).collect();
         Self { reported, paths }
     }
 
@@ -36,16 +36,15 @@ impl Catalog {
         self.reported.iter()
     }
 
+    /// Every id that a detector reports, and every path above one, sorted.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.paths.iter().map(String::as_str)
+    }
+
     /// The first part of every path, such as `guard`: what a reader is shown when no path is close to what they wrote.
     pub(crate) fn roots(&self) -> impl Iterator<Item = &str> {
-        self.paths.iter().map(String::as_str).filter(|path| !path.contains('.'))
+        self.paths().filter(|path| !path.contains('.'))
     }
-}
-
-/// The id itself and all its prefixes that end where a part ends.
-fn paths_above(id: &FindingId) -> impl Iterator<Item = &str> {
-    let text = id.as_str();
-    text.match_indices('.').filter_map(|(end, _)| text.get(..end)).chain(std::iter::once(text))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{fmt, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FindingId, Severity};
+use crate::{FindingId, Severity, Would};
 
 /// What is done with a segment. Ordered: the strictest wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -41,6 +41,32 @@ pub struct Decision {
     pub reasons: Vec<Reason>,
 }
 
+impl Decision {
+    /// What would be done if every rule were in force for everybody and nothing was excepted.
+    pub fn would(&self) -> Action {
+        let would = |reason: &Reason| reason.would.as_ref().map_or(reason.action, |would| would.action);
+        self.reasons.iter().map(would).max().unwrap_or(Action::Allow)
+    }
+}
+
+/// How much of a text is redacted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Extent {
+    /// What was found.
+    #[default]
+    Finding,
+    /// All of the text that it was found in.
+    Text,
+}
+
+impl Extent {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+    fn is_finding(&self) -> bool {
+        *self == Self::Finding
+    }
+}
+
 /// One rule that matched one finding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reason {
@@ -48,8 +74,11 @@ pub struct Reason {
     pub policy: String,
     /// The rule's id within the policy.
     pub rule: String,
-    /// What it asks for.
+    /// What it asks for; [`Action::Allow`] when it was spared.
     pub action: Action,
+    /// What it would have asked for, when it was spared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would: Option<Would>,
     /// The finding it matched.
     pub finding: FindingId,
     /// The finding's severity.
@@ -63,6 +92,9 @@ pub struct Reason {
     /// The rule's own words on why it exists.
     pub why: String,
     /// What stands in for the redacted text; only with [`Action::Redact`], and none when the rule leaves it to the door.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placeholder: Option<String>,
+    /// How much is redacted; only with [`Action::Redact`].
+    #[serde(default, skip_serializing_if = "Extent::is_finding")]
+    pub redact: Extent,
 }

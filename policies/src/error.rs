@@ -153,17 +153,55 @@ pub enum Fault {
         /// The most bytes.
         most: usize,
     },
-    /// A placeholder that cannot be one.
-    #[error("a placeholder has 1 to {most} characters on one line")]
-    Placeholder {
+    /// A text that does not fit on a line.
+    #[error("{what} has 1 to {most} characters on one line")]
+    Line {
+        /// The kind of text, with its article.
+        what: String,
         /// The most characters.
         most: usize,
     },
-    /// A placeholder beside another action.
-    #[error("a `placeholder` stands in for what is redacted, but the action here is `{action}`: drop it, or redact")]
-    PlaceholderUnused {
+    /// A field beside an action that has no use for it.
+    #[error("`{field}` says how to {with}, but the action here is `{action}`: drop it, or {with}")]
+    Unused {
+        /// The field.
+        field: &'static str,
+        /// The action that has a use for it.
+        with: crate::Action,
         /// The action.
         action: crate::Action,
+    },
+    /// A share that is not one.
+    #[error("`{found}` is not a share: write a number of percent such as `25%`, from `0%` to `100%`")]
+    Share {
+        /// The text.
+        found: String,
+    },
+    /// A day that is not one.
+    #[error("`{found}` is not a day: write one such as `2026-12-31`")]
+    Day {
+        /// The text.
+        found: String,
+    },
+    /// A weakness that is not one.
+    #[error("`{found}` is not a weakness: write its number in the CWE, such as `CWE-79`")]
+    Weakness {
+        /// The text.
+        found: String,
+    },
+    /// A language that is not one.
+    #[error("`{found}` is not a language's code: write one such as `en` or `pt-BR`")]
+    Language {
+        /// The text.
+        found: String,
+    },
+    /// A band with nothing in it.
+    #[error("no score is from `{from}` and below `{below}`: let `below` be the higher one")]
+    EmptyBand {
+        /// Its beginning.
+        from: String,
+        /// Its end.
+        below: String,
     },
     /// A list that says nothing.
     #[error("`{field}` is an empty list: name something, or leave the field out")]

@@ -71,6 +71,12 @@ impl FindingId {
         &self.0
     }
 
+    /// All prefixes that end where a part ends, and the id itself.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        let text = self.as_str();
+        text.match_indices('.').filter_map(|(end, _)| text.get(..end)).chain(std::iter::once(text))
+    }
+
     /// Whether this path is `above`, or lies below it.
     pub fn is_within(&self, above: &Self) -> bool {
         self.0.strip_prefix(&*above.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

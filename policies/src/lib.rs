@@ -11,31 +11,46 @@
 
 mod case;
 mod catalog;
+mod day;
 mod decision;
+mod docs;
 mod error;
+mod exception;
+mod fields;
 mod finding;
+mod force;
 mod glob;
 mod nearest;
 mod packs;
 mod policy;
 mod reader;
 mod rule;
+mod schema;
 mod scope;
+mod select;
 mod set;
 mod situation;
 #[cfg(test)]
 mod tests;
+mod wording;
 mod yaml;
 
 pub use case::{Case, CaseFailure};
 pub use catalog::Catalog;
-pub use decision::{Action, Decision, Reason};
+pub use day::Day;
+pub use decision::{Action, Decision, Extent, Reason};
+pub use docs::page;
 pub use error::{Fault, Place, PolicyError, Problem};
+pub use exception::{Exception, Expired};
 pub use finding::{Finding, FindingId, FindingIdError, Severity};
+pub use force::{Force, Mode, Share, Spared, Would};
 pub use glob::Glob;
 pub use packs::packs;
 pub use policy::Policy;
 pub use rule::Rule;
+pub use schema::schema;
 pub use scope::Scope;
+pub use select::{Band, Selector};
 pub use set::PolicySet;
 pub use situation::{Provenance, Situation, Stage, Turn};
+pub use wording::{Style, Wording};

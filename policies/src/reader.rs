@@ -1,8 +1,9 @@
 //! From nodes to typed fields, collecting every fault on the way.
 
 use crate::{
-    Catalog, FindingId,
+    Catalog, Day, FindingId, Share,
     error::{Fault, Place},
+    fields::{Need, Table},
     glob::Glob,
     nearest::nearest,
     yaml::{Node, Value},
@@ -41,10 +42,10 @@ impl<'a> Reader<'a> {
         self.faults.len() >= Self::MOST_FAULTS
     }
 
-    /// Opens a node that has fields: none of them unknown, none twice.
-    pub(crate) fn fields(&mut self, node: Node, of: &'static str, known: &[&'static str]) -> Option<Fields> {
+    /// Opens a node that has the fields of a table: none unknown, none twice, none missing that is needed.
+    pub(crate) fn fields(&mut self, node: Node, table: &'static Table) -> Option<Fields> {
         let Value::Fields(all) = node.value else {
-            self.misshapen(&node, of, "fields with values");
+            self.misshapen(&node, table.of, "fields with values");
             return None;
         };
         let mut fields: Vec<(String, Place, Node)> = Vec::new();
@@ -55,14 +56,20 @@ impl<'a> Reader<'a> {
             if let Some((_, first, _)) = fields.iter().find(|(known, ..)| *known == name) {
                 let first = first.line;
                 self.note(place, Fault::Twice { field: name, first });
-            } else if known.contains(&name.as_str()) {
+            } else if table.fields().any(|field| field.name == name) {
                 fields.push((name, place, value));
             } else {
-                let hint = hint(nearest(&name, known.iter().copied()), "it has", known);
-                self.note(place, Fault::UnknownField { of, found: name, hint });
+                let known: Vec<&str> = table.fields().map(|field| field.name).collect();
+                let hint = hint(nearest(&name, known.iter().copied()), "it has", &known);
+                self.note(place, Fault::UnknownField { of: table.of, found: shown(&name), hint });
             }
         }
-        Some(Fields { of, place: node.place, left: fields })
+        for field in table.fields().filter(|field| field.need == Need::Required) {
+            if !fields.iter().any(|(name, ..)| name == field.name) {
+                self.note(node.place, Fault::Missing { of: table.of, field: field.name });
+            }
+        }
+        Some(Fields { place: node.place, left: fields })
     }
 
     /// The items of a list.
@@ -155,6 +162,55 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// A text that fits on one line.
+    pub(crate) fn line(&mut self, node: &Node, field: &'static str, most: usize) -> Option<String> {
+        let fits = |text: &str| (1..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        match &node.value {
+            Value::Text(text) if !fits(text) => {
+                self.note(node.place, Fault::Line { what: format!("`{field}`"), most });
+                None
+            }
+            _ => self.text(node, field),
+        }
+    }
+
+    /// A share of all callers.
+    pub(crate) fn share(&mut self, node: &Node, field: &'static str) -> Option<Share> {
+        let text = match &node.value {
+            Value::Number(number) => number.to_string(),
+            _ => self.text(node, field)?,
+        };
+        let share = Share::parse(&text);
+        if share.is_none() {
+            self.note(node.place, Fault::Share { found: shown(&text) });
+        }
+        share
+    }
+
+    /// A day.
+    pub(crate) fn day(&mut self, node: &Node, field: &'static str) -> Option<Day> {
+        let text = self.text(node, field)?;
+        let day = Day::parse(&text);
+        if day.is_none() {
+            self.note(node.place, Fault::Day { found: shown(&text) });
+        }
+        day
+    }
+
+    /// The number of a weakness.
+    pub(crate) fn weakness(&mut self, node: &Node, field: &'static str) -> Option<u16> {
+        let text = match &node.value {
+            Value::Number(number) => number.to_string(),
+            _ => self.text(node, field)?,
+        };
+        let digits = text.strip_prefix("CWE-").or_else(|| text.strip_prefix("cwe-")).unwrap_or(&text);
+        let number = digits.parse::<u16>().ok().filter(|number| *number > 0 && !digits.starts_with('+'));
+        if number.is_none() {
+            self.note(node.place, Fault::Weakness { found: shown(&text) });
+        }
+        number
+    }
+
     /// A pattern for a name.
     pub(crate) fn glob(&mut self, node: &Node, field: &'static str) -> Option<Glob> {
         let text = self.text(node, field)?;
@@ -172,7 +228,6 @@ impl<'a> Reader<'a> {
 
 /// The fields of one node, to be taken by name.
 pub(crate) struct Fields {
-    of: &'static str,
     place: Place,
     left: Vec<(String, Place, Node)>,
 }
@@ -183,19 +238,10 @@ impl Fields {
         self.place
     }
 
-    /// Takes a field that may be absent.
+    /// Takes a field, if it is there.
     pub(crate) fn take(&mut self, name: &str) -> Option<Node> {
         let at = self.left.iter().position(|(field, ..)| field == name)?;
         Some(self.left.swap_remove(at).2)
-    }
-
-    /// Takes a field that must be there.
-    pub(crate) fn need(&mut self, reader: &mut Reader<'_>, field: &'static str) -> Option<Node> {
-        let node = self.take(field);
-        if node.is_none() {
-            reader.note(self.place, Fault::Missing { of: self.of, field });
-        }
-        node
     }
 }
 
@@ -226,7 +272,7 @@ fn found(value: &Value) -> String {
 }
 
 /// A text short and harmless enough for a message on a terminal.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     const MOST: usize = 80;
     let mut shown: String = text.chars().take(MOST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if text.chars().nth(MOST).is_some() {

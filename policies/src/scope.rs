@@ -2,6 +2,7 @@
 
 use crate::{
     Provenance, Situation, Stage,
+    fields::{Field, Shape, field, words},
     glob::Glob,
     reader::{Fields, Reader},
 };
@@ -15,6 +16,8 @@ pub struct Scope {
     pub provenances: Vec<Provenance>,
     /// Patterns for the tenant.
     pub tenants: Vec<Glob>,
+    /// Patterns for the groups of the caller's key; one group that fits is enough.
+    pub groups: Vec<Glob>,
     /// Patterns for the path of the request.
     pub routes: Vec<Glob>,
     /// Patterns for the wire format.
@@ -23,27 +26,34 @@ pub struct Scope {
     pub models: Vec<Glob>,
 }
 
-impl Scope {
-    /// The names of the fields that [`Scope::read`] takes.
-    pub(crate) const FIELDS: [&str; 6] = ["stage", "provenance", "tenant", "route", "dialect", "model"];
+/// The fields that say where something applies.
+pub(crate) static SCOPE: [Field; 7] = [
+    field("stage", Shape::Several(&Shape::Word(|| words(&STAGES))), "`input` (towards the model) or `output`"),
+    field(
+        "provenance",
+        Shape::Several(&Shape::Word(|| words(&PROVENANCES))),
+        "who wrote the text: `system`, `user`, `assistant` or `tool` (a tool's result, or a document)",
+    ),
+    field("tenant", Shape::Several(&Shape::Pattern), "whose traffic it is"),
+    field("group", Shape::Several(&Shape::Pattern), "a group that the caller's key belongs to"),
+    field("route", Shape::Several(&Shape::Pattern), "the path of the request, such as `/v1/*`"),
+    field("dialect", Shape::Several(&Shape::Pattern), "the wire format, such as `openai-*`"),
+    field("model", Shape::Several(&Shape::Pattern), "the model that the client asked for"),
+];
 
+impl Scope {
     pub(crate) fn read(fields: &mut Fields, reader: &mut Reader<'_>) -> Self {
-        let [stage, provenance, tenant, route, dialect, model] = Self::FIELDS;
         let mut globs = |field| {
             let node = fields.take(field);
             node.map_or_else(Vec::new, |node| reader.one_or_more(&node, field, |reader, node| reader.glob(node, field)))
         };
-        let (tenants, routes, dialects, models) = (globs(tenant), globs(route), globs(dialect), globs(model));
-        Self {
-            stages: fields.take(stage).map_or_else(Vec::new, |node| reader.one_or_more(&node, stage, Reader::stage)),
-            provenances: fields
-                .take(provenance)
-                .map_or_else(Vec::new, |node| reader.one_or_more(&node, provenance, Reader::provenance)),
-            tenants,
-            routes,
-            dialects,
-            models,
-        }
+        let (tenants, groups, routes) = (globs("tenant"), globs("group"), globs("route"));
+        let (dialects, models) = (globs("dialect"), globs("model"));
+        let stages = fields.take("stage");
+        let stages = stages.map_or_else(Vec::new, |node| reader.one_or_more(&node, "stage", Reader::stage));
+        let writers = fields.take("provenance");
+        let writers = writers.map_or_else(Vec::new, |node| reader.one_or_more(&node, "provenance", Reader::provenance));
+        Self { stages, provenances: writers, tenants, groups, routes, dialects, models }
     }
 
     /// Whether the situation is one of these.
@@ -51,6 +61,7 @@ impl Scope {
         is_any_of(&self.stages, situation.stage)
             && is_any_of(&self.provenances, situation.provenance)
             && matches_any(&self.tenants, &situation.tenant)
+            && (self.groups.is_empty() || situation.groups.iter().any(|group| matches_any(&self.groups, group)))
             && matches_any(&self.routes, &situation.route)
             && matches_any(&self.dialects, &situation.dialect)
             && matches_any(&self.models, &situation.model)
@@ -60,28 +71,30 @@ impl Scope {
     pub(crate) fn covers_all_of(&self, stage: Stage) -> bool {
         let everything = |globs: &[Glob]| globs.is_empty() || globs.iter().any(Glob::is_everything);
         is_any_of(&self.stages, stage)
-            && Reader::PROVENANCES.iter().all(|(_, provenance)| is_any_of(&self.provenances, *provenance))
+            && PROVENANCES.iter().all(|(_, provenance)| is_any_of(&self.provenances, *provenance))
+            // Also `group: '*'` asks for one group at least.
+            && self.groups.is_empty()
             && [&self.tenants, &self.routes, &self.dialects, &self.models].into_iter().all(|globs| everything(globs))
     }
 }
 
-impl Reader<'_> {
-    const STAGES: [(&'static str, Stage); 2] = [("input", Stage::Input), ("output", Stage::Output)];
-    const PROVENANCES: [(&'static str, Provenance); 4] = [
-        ("system", Provenance::System),
-        ("user", Provenance::User),
-        ("assistant", Provenance::Assistant),
-        ("tool", Provenance::Tool),
-    ];
+pub(crate) static STAGES: [(&str, Stage); 2] = [("input", Stage::Input), ("output", Stage::Output)];
+pub(crate) static PROVENANCES: [(&str, Provenance); 4] = [
+    ("system", Provenance::System),
+    ("user", Provenance::User),
+    ("assistant", Provenance::Assistant),
+    ("tool", Provenance::Tool),
+];
 
+impl Reader<'_> {
     /// A direction.
     pub(crate) fn stage(&mut self, node: &crate::yaml::Node) -> Option<Stage> {
-        self.word(node, "stage", "a stage", &Self::STAGES)
+        self.word(node, "stage", "a stage", &STAGES)
     }
 
     /// The writer of a text.
     pub(crate) fn provenance(&mut self, node: &crate::yaml::Node) -> Option<Provenance> {
-        self.word(node, "provenance", "a provenance", &Self::PROVENANCES)
+        self.word(node, "provenance", "a provenance", &PROVENANCES)
     }
 }
 

@@ -30,7 +30,8 @@ pub struct Situation {
 }
 
 /// When a text of a conversation was said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Turn {
     /// In the turn that is to be answered, or in the answer.
     #[default]
@@ -70,4 +71,15 @@ pub enum Provenance {
     Assistant,
     /// A tool's result, or a document: text the person did not write.
     Tool,
+}
+
+impl fmt::Display for Provenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Tool => "tool",
+        })
+    }
 }

@@ -12,14 +12,14 @@ use serde_saphyr::{
 use crate::error::{Fault, Place};
 
 /// A value and where it stands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) place: Place,
     pub(crate) value: Value,
 }
 
 /// What YAML can say, as far as a policy needs it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Value {
     Empty,
     Switch(bool),

@@ -34,6 +34,7 @@ use ringfence::{
     detect::{Detector, Findings},
     dialect::{Family, FieldPolicy},
     enforce::{Enforcer, Keep},
+    live::{Live, Source},
     segment::Segment,
     serve::{Hosts, Service, serve},
     telemetry::Telemetry,
@@ -184,9 +185,13 @@ async fn proxy(generator: SocketAddr, guard: Duration) -> SocketAddr {
     let _ = std::fs::remove_dir_all(&directory);
     let audit = Arc::new(AuditLog::open(&directory, Options::default()).unwrap());
     let telemetry = Telemetry::start(None, "error").unwrap();
+    let nothing = Catalog::new([]);
+    let policies = Arc::new(PolicySet::new(Vec::new(), &nothing).unwrap());
+    let source = Source::new(&[], nothing.clone(), nothing);
+    let live = Arc::new(Live::new(source, policies, telemetry.metrics()));
     let enforcer = Enforcer {
         detectors: vec![Box::new(Waits(guard))],
-        policies: Arc::new(PolicySet::new(Vec::new(), &Catalog::new([])).unwrap()),
+        live,
         audit,
         keep: Keep::Redacted,
         guard: "none".to_owned(),
@@ -201,6 +206,7 @@ async fn proxy(generator: SocketAddr, guard: Duration) -> SocketAddr {
         text_rules: None,
         refusal: RefusalStyle::Error,
         unknown_fields: FieldPolicy::Scan,
+        keys: None,
         hosts: Hosts::new(generator, &[]).unwrap(),
         limits: LimitsConfig::default(),
     };

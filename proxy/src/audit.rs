@@ -28,7 +28,7 @@ pub use error::AuditError;
 pub use escape::{Visible, visible, visible_json};
 pub use log::{AuditLog, Durable, Options};
 pub use reader::{Line, Lines, Unreadable, last, read};
-pub use record::{Content, Event, Latency, Record, RecordDraft};
+pub use record::{Content, Event, Latency, Record, RecordDraft, Seen};
 pub use redact::redact;
 pub use time::{Timestamp, TimestampError};
 pub use verify::{Chain, ChainError, Problem, verify};

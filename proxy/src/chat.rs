@@ -1,6 +1,8 @@
 //! The messages of one request, as every detector sees them.
 
-use policies::{Provenance, Severity};
+use std::sync::Arc;
+
+use policies::{PolicySet, Provenance, Severity};
 use uuid::Uuid;
 
 use crate::segment::Part;
@@ -12,6 +14,14 @@ pub struct Chat {
     pub exchange: Uuid,
     /// Whose traffic it is.
     pub tenant: String,
+    /// The groups that the caller's key belongs to.
+    pub groups: Vec<String>,
+    /// The caller's place in roll-outs, see [`Caller`](crate::caller::Caller).
+    pub place: u64,
+    /// The languages that its reader accepts, as in the header `accept-language`.
+    pub languages: String,
+    /// The policies that decide on it and on its answer, from the first word to the last.
+    pub policies: Arc<PolicySet>,
     /// The path of the request.
     pub route: String,
     /// The wire format.

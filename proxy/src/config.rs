@@ -23,9 +23,12 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// The generator.
     pub upstream: UpstreamConfig,
-    /// Files of policies; the pack `default` if there are none. `pack:NAME` names a shipped one.
+    /// Files of policies; the pack `default` if there are none. `pack:NAME` names a shipped one, ` for TENANT, TENANT`
+    /// behind a name says that it is for these only.
     pub policies: Vec<String>,
-    /// A directory of further code rules, `<language>/<rule>.md`.
+    /// A file of the keys that callers must send; anyone may call if there is none.
+    pub keys: Option<PathBuf>,
+    /// A directory of further rules: `<language>/<rule>.md` for code, `any/<folder>/<rule>.md` for any text.
     pub rules: Option<PathBuf>,
     /// Which detectors look; all of them unless told otherwise.
     pub detectors: Vec<DetectorName>,
@@ -51,6 +54,7 @@ impl Default for Config {
             hosts: Vec::new(),
             upstream: UpstreamConfig::default(),
             policies: Vec::new(),
+            keys: None,
             rules: None,
             detectors: DetectorName::ALL.to_vec(),
             guard: GuardConfig::default(),

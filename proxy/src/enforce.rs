@@ -50,7 +50,7 @@ mod record;
 
 use std::{sync::Arc, time::Duration};
 
-use policies::{Action, PolicySet, Reason, Situation};
+use policies::{Action, Decision, Extent, Finding, Reason, Situation, Style};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -61,6 +61,7 @@ use crate::{
     chat::Chat,
     detect::{Detector, Located},
     dialect::Texts,
+    live::Live,
     segment::{Kind, Part, Segment},
     telemetry::Metrics,
 };
@@ -110,6 +111,17 @@ pub struct Refusal {
     pub cause: Cause,
     /// The rules that decided; they name findings, never the text that tripped them.
     pub reasons: Vec<Reason>,
+    /// As what a policy wants it told, if one says.
+    pub style: Option<Style>,
+    /// The policy's own words for the reader, if it has some in a language of theirs.
+    pub text: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal that no rule asked for.
+    pub fn without_rule(exchange: Uuid, cause: Cause) -> Self {
+        Self { exchange, cause, reasons: Vec::new(), style: None, text: None }
+    }
 }
 
 /// What shut the door.
@@ -140,8 +152,8 @@ pub enum Keep {
 pub struct Enforcer {
     /// Who looks.
     pub detectors: Vec<Box<dyn Detector>>,
-    /// Who decides.
-    pub policies: Arc<PolicySet>,
+    /// Who decides, for exchanges that begin now.
+    pub live: Arc<Live>,
     /// Who remembers.
     pub audit: Arc<AuditLog>,
     /// How much of a text is remembered.
@@ -178,6 +190,9 @@ impl Enforcer {
         let verdict = self.judge(chat, &segment).await;
         let receipts = self.keep_record(chat, &segment, &verdict).await?;
         self.metrics.decision(segment.stage, verdict.action());
+        for judged in &verdict.parts {
+            judged.decision.reasons.iter().for_each(|reason| self.metrics.spared(reason));
+        }
         tracing::Span::current().record("ringfence.action", tracing::field::display(verdict.action()));
         if verdict.action() == Action::Block {
             return Err(self.refusal(chat, verdict.reasons()));
@@ -196,7 +211,7 @@ impl Enforcer {
         self.keep_record(chat, &segment, &verdict).await?;
         let failed = |located: &Located| located.finding.id.as_str().starts_with("detector.");
         if verdict.found.iter().any(failed) {
-            return Err(Refusal { exchange: chat.exchange, cause: Cause::GuardUnavailable, reasons: Vec::new() });
+            return Err(Refusal::without_rule(chat.exchange, Cause::GuardUnavailable));
         }
         Ok(verdict.found)
     }
@@ -210,8 +225,16 @@ impl Enforcer {
         self.record(chat, segment, verdict).await.map_err(|error| {
             tracing::error!(%error, exchange = %chat.exchange, "a decision cannot be recorded, so it is a refusal");
             self.metrics.unrecorded();
-            Refusal { exchange: chat.exchange, cause: Cause::Unrecorded, reasons: Vec::new() }
+            Refusal::without_rule(chat.exchange, Cause::Unrecorded)
         })
+    }
+
+    /// What would be decided on a segment, field by field. Nothing passes, and nothing is recorded.
+    pub async fn simulate(&self, chat: &Arc<Chat>, segment: Segment) -> Vec<(String, Decision)> {
+        let segment = Arc::new(segment);
+        let verdict = self.judge(chat, &segment).await;
+        let fields = segment.parts.iter().map(|part| part.field.clone());
+        fields.zip(verdict.parts.into_iter().map(Judged::into_done)).collect()
     }
 
     /// Records a request that got no further than its path or its form.
@@ -228,19 +251,24 @@ impl Enforcer {
             event,
             exchange,
             tenant: TENANT.to_owned(),
+            groups: Vec::new(),
+            place: None,
             route: route.chars().take(256).collect(),
             dialect: None,
             model: None,
             stage: None,
             provenance: None,
+            turn: policies::Turn::Current,
             field: None,
             choice: None,
             segment: None,
             decision: Action::Block,
             reasons: Vec::new(),
+            findings: Vec::new(),
             note: None,
             status: None,
-            policy_hash: self.policies.hash().to_owned(),
+            policy_hash: self.live.policies().hash().to_owned(),
+            policy_version: String::new(),
             guard: None,
             latency_us: crate::audit::Latency::default(),
             content: None,
@@ -253,7 +281,9 @@ impl Enforcer {
         let cause =
             if !reasons.is_empty() && reasons.iter().all(failed) { Cause::GuardUnavailable } else { Cause::Blocked };
         self.metrics.refusal(cause);
-        Refusal { exchange: chat.exchange, cause, reasons }
+        let wording = chat.policies.refusal(&reasons).filter(|_| cause == Cause::Blocked);
+        let text = wording.and_then(|wording| wording.text(&chat.languages)).map(str::to_owned);
+        Refusal { exchange: chat.exchange, cause, style: wording.and_then(|wording| wording.style), text, reasons }
     }
 }
 
@@ -266,24 +296,39 @@ fn situation(chat: &Chat, segment: &Segment, part: &Part) -> Situation {
         provenance: part.provenance,
         turn: part.turn,
         tenant: chat.tenant.clone(),
-        groups: Vec::new(),
+        groups: chat.groups.clone(),
         route: chat.route.clone(),
         dialect: chat.dialect.to_owned(),
         model: chat.model.clone(),
         now: Timestamp::now().seconds(),
-        roll_out_key: 0,
+        roll_out_key: chat.place,
     }
 }
 
 /// What was decided on one part.
 struct Judged {
-    decision: policies::Decision,
+    decision: Decision,
+    /// What was decided on.
+    findings: Vec<Finding>,
     /// Where secrets and personal data are, whatever was decided on them.
     private: Vec<(std::ops::Range<usize>, String)>,
     kind: Kind,
 }
 
 impl Judged {
+    /// What is done: what would have to be redacted and cannot be is a block.
+    fn done(&self) -> Action {
+        match self.decision.action {
+            Action::Redact if !self.can_be_redacted() => Action::Block,
+            action => action,
+        }
+    }
+
+    fn into_done(mut self) -> Decision {
+        self.decision.action = self.done();
+        self.decision
+    }
+
     /// Whether what the policy would redact can be: a key and what is only read together have no place of their own, and
     /// what is no text, or was not looked at, does not go away with the text around it.
     fn can_be_redacted(&self) -> bool {
@@ -300,7 +345,8 @@ impl Judged {
         let mut spans: Vec<(std::ops::Range<usize>, String)> = Vec::new();
         for reason in self.decision.reasons.iter().filter(|reason| reason.action == Action::Redact) {
             // A finding about the whole text leaves nothing of it.
-            let span = if reason.span.is_empty() { 0..text.len() } else { reason.span.clone() };
+            let whole = reason.span.is_empty() || reason.redact == Extent::Text;
+            let span = if whole { 0..text.len() } else { reason.span.clone() };
             let word = reason.placeholder.clone().unwrap_or_else(|| format!("[{}]", reason.finding));
             spans.push((span, word));
         }

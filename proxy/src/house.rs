@@ -8,12 +8,13 @@ use std::{
 
 use code_shield::{RuleSet, text::TextRules};
 use guard_model::{Guard as Model, Taxonomy};
-use policies::{Catalog, Policy, PolicySet};
+use policies::{Catalog, PolicySet};
 
 use crate::{
     config::{Config, DetectorName},
     detect::{Code, Detector, Guard, Shape, Text},
     enforce,
+    live::Source,
 };
 
 /// Who looks and who decides.
@@ -22,6 +23,8 @@ pub struct House {
     pub detectors: Vec<Box<dyn Detector>>,
     /// The policies.
     pub policies: Arc<PolicySet>,
+    /// Where they come from.
+    pub source: Source,
     /// The text rules, for holding text that may become a match; none if they are switched off.
     pub text_rules: Option<Arc<TextRules>>,
     /// The guard's name and version, or `none`.
@@ -44,7 +47,7 @@ impl House {
             match name {
                 DetectorName::Shape => detectors.push(Box::new(Shape)),
                 DetectorName::Text => {
-                    let rules = Arc::new(TextRules::built_in()?);
+                    let rules = Arc::new(own_text_rules(config)?);
                     text_rules = Some(Arc::clone(&rules));
                     detectors.push(Box::new(Text::new(rules)));
                 }
@@ -62,11 +65,16 @@ impl House {
             }
         }
         let catalog = Catalog::new(enforce::catalog(&detectors));
-        let policies = policies(config, &catalog)?;
+        let everything =
+            if config.detectors.len() == DetectorName::ALL.len() { catalog.clone() } else { everything(config)? };
+        // A policy may name a detector that is off.
+        let source = Source::new(&config.policies, catalog, everything);
+        let policies = source.read(&source.texts()?)?;
         let detector_deadline = Duration::from_millis(config.guard.deadline_ms.max(10_000));
         Ok(Self {
             detectors,
             policies: Arc::new(policies),
+            source,
             text_rules,
             guard,
             code_rules: rule_count,
@@ -75,32 +83,15 @@ impl House {
     }
 }
 
-/// The policies of a configuration, parsed against what all detectors can report: a policy may name a detector that is off.
-fn policies(config: &Config, catalog: &Catalog) -> anyhow::Result<PolicySet> {
-    let everything = if config.detectors.len() == DetectorName::ALL.len() { None } else { Some(everything(config)?) };
-    let names = if config.policies.is_empty() { vec!["pack:default".to_owned()] } else { config.policies.clone() };
-    let mut parsed = Vec::new();
-    for name in &names {
-        let text = match name.strip_prefix("pack:") {
-            Some(pack) => {
-                let found = policies::packs().iter().find(|(known, _)| *known == pack);
-                let known: Vec<&str> = policies::packs().iter().map(|(known, _)| *known).collect();
-                let missing = || anyhow::anyhow!("there is no pack `{pack}`; the packs are {}", known.join(", "));
-                found.ok_or_else(missing)?.1.to_owned()
-            }
-            None => std::fs::read_to_string(name).map_err(|error| anyhow::anyhow!("policy file {name}: {error}"))?,
-        };
-        parsed.push(Policy::parse(name, &text, everything.as_ref().unwrap_or(catalog))?);
-    }
-    Ok(PolicySet::new(parsed, catalog)?)
-}
-
 /// What all detectors could report if they were on; the guard's weights are not needed to know that.
-fn everything(config: &Config) -> anyhow::Result<Catalog> {
+///
+/// # Errors
+/// A rule cannot be loaded.
+pub fn everything(config: &Config) -> anyhow::Result<Catalog> {
     let rules = code_rules(config)?;
     let detectors: Vec<Box<dyn Detector>> = vec![
         Box::new(Shape),
-        Box::new(Text::new(Arc::new(TextRules::built_in()?))),
+        Box::new(Text::new(Arc::new(own_text_rules(config)?))),
         Box::new(Code::new(Arc::new(rules))),
     ];
     let guard = Guard::catalog_of(&Taxonomy::embedded()?).into_iter().chain(enforce::failures(Guard::NAME));
@@ -112,6 +103,18 @@ fn code_rules(config: &Config) -> anyhow::Result<RuleSet> {
         Some(directory) => RuleSet::with_documents(&documents(directory)?)?,
         None => RuleSet::built_in()?,
     })
+}
+
+/// The built-in text rules, and those of the operator's directory: `any/<folder>/<rule>.md` is `<folder>.<rule>`.
+fn own_text_rules(config: &Config) -> anyhow::Result<TextRules> {
+    let any = config.rules.as_ref().map(|directory| directory.join("any")).filter(|any| any.is_dir());
+    let Some(any) = any else { return Ok(TextRules::built_in()?) };
+    let own: Vec<(String, String)> = documents(&any)?
+        .into_iter()
+        .map(|(path, text)| (path.trim_end_matches(".md").replace(std::path::MAIN_SEPARATOR, "."), text))
+        .collect();
+    let own: Vec<(&str, &str)> = own.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
+    Ok(TextRules::parse(TextRules::built_in_documents().iter().chain(&own))?)
 }
 
 /// The rule documents below a directory, as `<language>/<rule>.md` and text.

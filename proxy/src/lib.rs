@@ -22,10 +22,13 @@
 //! | slow heads and bodies, floods of frames, windows that stay shut | the fence's times and budgets; `tests/limits.rs` |
 //! | another path, method or encoding | [`dialect::route`] is an exact list; `tests/exchanges` |
 //! | making the guard late or crash | a failure is a finding, and the shipped policies block it |
+//! | half of one set of policies and half of another | an exchange keeps the set it began with ([`live`]); `tests/reload.rs` |
+//! | a tenant of one's own choosing | only a key says whose traffic it is ([`keys`]) |
 //! | script in a prompt, shown to a reviewer | every text is escaped, strict CSP ([`review`]) |
 #![forbid(unsafe_code)]
 
 pub mod audit;
+pub mod caller;
 pub mod chat;
 pub mod cli;
 pub mod config;
@@ -36,7 +39,9 @@ pub mod exchange;
 pub mod hold;
 pub mod house;
 pub mod json;
+pub mod keys;
 pub mod lines;
+pub mod live;
 pub mod models;
 pub mod normalise;
 pub mod review;

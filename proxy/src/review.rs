@@ -1,5 +1,6 @@
-//! The operators' side: health, metrics, and a page that shows the newest decisions.
+//! The operators' side: health, metrics, the policies in force, and a page that shows the newest decisions.
 
+mod admin;
 mod page;
 
 use std::{path::PathBuf, sync::Arc};
@@ -10,13 +11,14 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{Html, IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use prometheus::Registry;
 use uuid::Uuid;
 
 use crate::{
-    audit::AuditLog,
+    audit::{AuditLog, Timestamp},
+    live::Live,
     serve::Hosts,
     telemetry::Telemetry,
     upstream::{Credentials, Upstream},
@@ -32,6 +34,8 @@ pub struct Review {
     pub directory: PathBuf,
     /// The generator.
     pub upstream: Arc<crate::serve::Service>,
+    /// The policies in force.
+    pub live: Arc<Live>,
     /// The names this side answers to.
     pub hosts: Hosts,
     /// What is in force, as lines of name and value.
@@ -46,6 +50,9 @@ pub fn router(review: Arc<Review>) -> Router {
         .route("/metrics", get(metrics))
         .route("/", get(newest))
         .route("/exchange/{id}", get(exchange))
+        .route("/admin/policies", get(admin::policies))
+        .route("/admin/reload", post(admin::reload))
+        .route("/admin/simulate", post(admin::simulate))
         .route("/style.css", get(|| async { ([(header::CONTENT_TYPE, "text/css")], page::STYLE) }))
         .layer(middleware::from_fn_with_state(Arc::clone(&review), guarded))
         .with_state(review)
@@ -72,7 +79,22 @@ async fn metrics(State(review): State<Arc<Review>>) -> Response {
 
 async fn newest(State(review): State<Arc<Review>>) -> Response {
     let directory = review.directory.clone();
-    show(tokio::task::spawn_blocking(move || page::newest(&directory, &review.in_force)).await)
+    let mut lines = review.in_force.clone();
+    lines.extend(policies(&review.live));
+    show(tokio::task::spawn_blocking(move || page::newest(&directory, &lines)).await)
+}
+
+/// The policies in force, and what is wrong with them, as lines of name and value.
+fn policies(live: &Live) -> Vec<(&'static str, String)> {
+    let (policies, state) = (live.policies(), live.state());
+    let mut lines = vec![
+        ("policies", policies.version()),
+        ("in force since", format!("{}, hash {}", state.since, policies.hash())),
+    ];
+    lines.extend(state.error.map(|error| ("not in force", error)));
+    let expired = policies.expired(Timestamp::now().seconds());
+    lines.extend(expired.iter().map(|expired| ("exception", expired.to_string())));
+    lines
 }
 
 async fn exchange(State(review): State<Arc<Review>>, Path(id): Path<Uuid>) -> Response {
@@ -96,6 +118,9 @@ async fn guarded(State(review): State<Arc<Review>>, request: Request, next: Next
         let message = "this host name is not served here; use the address itself, or add the name to `hosts`\n";
         return (StatusCode::MISDIRECTED_REQUEST, message).into_response();
     }
+    if !is_from_here(&review.hosts, request.headers()) {
+        return (StatusCode::FORBIDDEN, "a page of another site cannot ask this\n").into_response();
+    }
     let mut response = next.run(request).await;
     let policy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     let headers = response.headers_mut();
@@ -118,11 +143,32 @@ fn is_own(hosts: &Hosts, headers: &HeaderMap, uri: &Uri) -> bool {
     }
 }
 
+/// Whether a request comes from a page of ours, or from no page at all.
+fn is_from_here(hosts: &Hosts, headers: &HeaderMap) -> bool {
+    headers.get_all(header::ORIGIN).iter().all(|origin| {
+        let origin = origin.as_bytes();
+        let host = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
+        host.is_some_and(|host| hosts.admits(host) == Some(true))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::{HeaderMap, Uri, header};
 
-    use super::{Hosts, is_own};
+    use super::{Hosts, is_from_here, is_own};
+
+    #[test]
+    fn a_page_of_another_site_asks_in_vain() {
+        let hosts = Hosts::new("127.0.0.1:8701".parse().unwrap(), &[]).unwrap();
+        let from = |origin: &str| {
+            let mut headers = HeaderMap::new();
+            headers.append(header::ORIGIN, origin.parse().unwrap());
+            is_from_here(&hosts, &headers)
+        };
+        assert!(is_from_here(&hosts, &HeaderMap::new()) && from("http://127.0.0.1:8701") && from("http://localhost"));
+        assert!(!from("https://evil.example") && !from("null") && !from("file://") && !from(""));
+    }
 
     fn own(uri: &str, named: &[&str]) -> bool {
         let hosts = Hosts::new("127.0.0.1:8701".parse().unwrap(), &["review.example".to_owned()]).unwrap();

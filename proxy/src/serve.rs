@@ -26,6 +26,7 @@ use crate::{
     config::{LimitsConfig, RefusalStyle},
     dialect::FieldPolicy,
     enforce::Enforcer,
+    keys::Keys,
     upstream::Upstream,
 };
 
@@ -44,6 +45,8 @@ pub struct Service {
     pub refusal: RefusalStyle,
     /// What happens to unknown fields.
     pub unknown_fields: FieldPolicy,
+    /// The keys that callers must send; anyone may call if there are none.
+    pub keys: Option<Arc<Keys>>,
     /// The names that this server answers to.
     pub hosts: Hosts,
     /// Bounds.

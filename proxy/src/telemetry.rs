@@ -11,7 +11,7 @@ use opentelemetry::{
 };
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider, trace::SdkTracerProvider};
-use policies::{Action, Stage};
+use policies::{Action, Reason, Spared, Stage};
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
@@ -72,6 +72,8 @@ impl Telemetry {
             exchanges: counter("ringfence_exchanges", "answers by route and status"),
             decisions: counter("ringfence_decisions", "decisions by stage and action"),
             refusals: counter("ringfence_refusals", "refusals by cause"),
+            spared: counter("ringfence_rules_spared", "rules that matched and were not in force"),
+            reloads: counter("ringfence_policy_reloads", "times the policies were read again, by outcome"),
             unrecorded: counter("ringfence_unrecorded", "refusals because a record could not be written"),
             failures: counter("ringfence_detector_failures", "detectors without a verdict"),
             broken: counter("ringfence_upstream_failures", "exchanges that the upstream broke off"),
@@ -114,6 +116,8 @@ pub struct Metrics {
     exchanges: Counter<u64>,
     decisions: Counter<u64>,
     refusals: Counter<u64>,
+    spared: Counter<u64>,
+    reloads: Counter<u64>,
     unrecorded: Counter<u64>,
     failures: Counter<u64>,
     broken: Counter<u64>,
@@ -140,6 +144,28 @@ impl Metrics {
             Cause::Unrecorded => "unrecorded",
         };
         self.refusals.add(1, &[KeyValue::new("cause", cause)]);
+    }
+
+    /// A rule matched and was not in force; nothing if it was.
+    pub fn spared(&self, reason: &Reason) {
+        let Some(would) = &reason.would else { return };
+        let because = match would.because {
+            Spared::Monitor => "monitor",
+            Spared::RollOut => "roll-out",
+            Spared::Exception { .. } => "exception",
+        };
+        let labels = [
+            KeyValue::new("policy", reason.policy.clone()),
+            KeyValue::new("rule", reason.rule.clone()),
+            KeyValue::new("action", would.action.to_string()),
+            KeyValue::new("because", because),
+        ];
+        self.spared.add(1, &labels);
+    }
+
+    /// The policies were read again: `changed`, `unchanged` or `failed`.
+    pub fn reload(&self, outcome: &'static str) {
+        self.reloads.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 
     /// A record could not be written.

@@ -17,6 +17,13 @@ fn rule() -> impl Strategy<Value = String> {
         ", tenant: 'a*'",
         ", tenant: z",
         ", model: '*m*'",
+        ", mode: monitor",
+        ", roll-out: 50%",
+        ", score: {from: 0.2, below: 0.7}",
+        ", cwe: [1, 2, 95]",
+        ", language: '*'",
+        ", group: g*",
+        ", except: [{owner: o, reason: r, until: 2000-01-01, tenant: 'a*'}]",
     ]);
     let finding =
         select(vec!["guard", "guard.S1", "code", "code.python", "code.python.exec-use", "[secret, detector]"]);
@@ -57,11 +64,18 @@ fn any_finding() -> impl Strategy<Value = Finding> {
 fn any_situation() -> impl Strategy<Value = Situation> {
     let stage = select(vec![Stage::Input, Stage::Output]);
     let provenance = select(vec![Provenance::System, Provenance::User, Provenance::Assistant, Provenance::Tool]);
-    (stage, provenance, any::<String>(), any::<String>()).prop_map(|(stage, provenance, tenant, model)| Situation {
-        tenant,
-        model,
-        ..situation(stage, provenance)
-    })
+    let groups = vec("[a-h]{1,2}", 0..3);
+    let name = || prop_oneof![any::<String>(), "[az]{1,2}"];
+    (stage, provenance, name(), name(), any::<u64>(), 0..2_000_000_000_u64, groups).prop_map(
+        |(stage, provenance, tenant, model, roll_out_key, now, groups)| Situation {
+            tenant,
+            groups,
+            model,
+            now,
+            roll_out_key,
+            ..situation(stage, provenance)
+        },
+    )
 }
 
 proptest! {
@@ -117,6 +131,41 @@ proptest! {
         let decision = set(&rules).decide(&here, &seen);
         let strictest = decision.reasons.iter().map(|reason| reason.action).max();
         prop_assert_eq!(strictest.unwrap_or(crate::Action::Allow), decision.action);
+    }
+
+    #[test]
+    fn what_is_not_in_force_costs_nothing_and_hides_nothing(
+        rules in vec(rule(), 0..6), here in any_situation(), seen in vec(any_finding(), 0..6),
+    ) {
+        let monitored = rules.iter().filter(|rule| !rule.contains("mode:")).map(|rule| format!("{rule}, mode: monitor"));
+        let watched = policy(0, &monitored.collect::<Vec<_>>()).decide(&here, &seen);
+        prop_assert_eq!(watched.action, crate::Action::Allow);
+        let open = |rule: &&String| !rule.contains("mode:") && !rule.contains("except:");
+        let open: Vec<String> = rules.iter().filter(open).cloned().collect();
+        prop_assert!(watched.would() >= policy(0, &open).decide(&here, &seen).action);
+    }
+
+    #[test]
+    fn a_rule_speaks_only_within_its_scope(tenant in "[a-z]{1,3}", here in any_situation(), seen in vec(any_finding(), 1..6)) {
+        let roots: Vec<&str> = vec!["guard", "code", "secret", "personal", "injection", "unreadable", "request", "detector"];
+        let text = format!("finding: [{}], action: block, why: w, tenant: {tenant}", roots.join(", "));
+        let decision = policy(0, &[text]).decide(&here, &seen);
+        prop_assert!(decision.reasons.is_empty() || here.tenant.eq_ignore_ascii_case(&tenant));
+    }
+
+    #[test]
+    fn a_wider_roll_out_takes_a_rule_from_nobody(one in 0..=100_u8, other in 0..=100_u8, here in any_situation()) {
+        let share = |share: u8| policy(0, &[format!("finding: guard, action: block, why: w, roll-out: {share}%")]);
+        let seen = [super::finding("guard.S1", Severity::Error, 1.0)];
+        let (narrow, wide) = (share(one.min(other)).decide(&here, &seen), share(one.max(other)).decide(&here, &seen));
+        prop_assert!(narrow.action <= wide.action);
+    }
+
+    #[test]
+    fn time_alone_makes_stricter(rules in vec(rule(), 0..6), here in any_situation(), later: u32, seen in vec(any_finding(), 0..6)) {
+        let policy = policy(0, &rules);
+        let then = Situation { now: here.now + u64::from(later), ..here.clone() };
+        prop_assert!(policy.decide(&here, &seen).action <= policy.decide(&then, &seen).action);
     }
 
     #[test]

@@ -70,7 +70,8 @@ fn an_unknown_field() {
     );
     assert_eq!(
         messages("policy: p\nrules: []\ninherits: q\n"),
-        "p.yaml:3:1: a policy has no field `inherits`: it has `policy`, `rules` or `cases`"
+        "p.yaml:3:1: a policy has no field `inherits`: it has `policy`, `version`, `about`, `mode`, `refusal`, \
+         `stage`, `provenance`, `tenant`, `group`, `route`, `dialect`, `model`, `rules` or `cases`"
     );
     assert_eq!(
         for_case("{stage: input, expects: block, expect: block}"),
@@ -148,11 +149,11 @@ fn a_placeholder_that_does_not_fit() {
     };
     assert_eq!(
         rule("block", "'[gone]'"),
-        "p.yaml:7:18: a `placeholder` stands in for what is redacted, but the action here is `block`: drop it, or redact"
+        "p.yaml:7:18: `placeholder` says how to redact, but the action here is `block`: drop it, or redact"
     );
     let long = format!("'{}'", "x".repeat(65));
     for bad in ["''", r#""two\nlines""#, &long] {
-        assert_eq!(rule("redact", bad), "p.yaml:7:18: a placeholder has 1 to 64 characters on one line");
+        assert_eq!(rule("redact", bad), "p.yaml:7:18: `placeholder` has 1 to 64 characters on one line");
     }
 }
 
@@ -238,6 +239,13 @@ fn a_failure_nobody_answers() {
         "dialect: x",
         "model: '*b'",
         "provenance: user",
+        "group: '*'",
+        "language: '*'",
+        "cwe: 79",
+        "score: {from: 0, below: 1}",
+        "mode: monitor",
+        "roll-out: 99.99%",
+        "except: [{owner: o, reason: r, until: 2026-01-01}]",
     ] {
         assert!(load(&format!("finding: detector, {condition}")).is_err(), "{condition}");
     }
@@ -247,6 +255,9 @@ fn a_failure_nobody_answers() {
         "tenant: '*'",
         "stage: [input, output]",
         "provenance: [user, tool, system, assistant]",
+        "mode: enforce",
+        "roll-out: 100%",
+        "score: {from: 0}",
     ] {
         assert!(load(&format!("finding: detector, {condition}")).is_ok(), "{condition}");
     }
@@ -269,5 +280,60 @@ fn two_policies_of_one_name() {
     assert_eq!(
         error.to_string(),
         "`one.yaml` and `two.yaml` are both named `p`: give one of them another name after `policy:`"
+    );
+}
+
+#[test]
+fn a_part_of_the_language_that_does_not_fit() {
+    let rule = |line: &str| for_rule(&format!("id: a\nfinding: code\nwhy: w\naction: block\n{line}"));
+    assert_eq!(rule("mode: watch"), "p.yaml:7:11: `watch` is not a mode: write `enforce` or `monitor`");
+    assert_eq!(
+        rule("roll-out: 25"),
+        "p.yaml:7:15: `25` is not a share: write a number of percent such as `25%`, from `0%` to `100%`"
+    );
+    assert_eq!(
+        rule("cwe: CVE-79"),
+        "p.yaml:7:10: `CVE-79` is not a weakness: write its number in the CWE, such as `CWE-79`"
+    );
+    assert_eq!(
+        rule("score: {from: 0.5, below: 0.5}"),
+        "p.yaml:7:12: no score is from `0.5` and below `0.5`: let `below` be the higher one"
+    );
+    assert_eq!(rule("score: {form: 0.5}"), "p.yaml:7:13: a band of scores has no field `form`: did you mean `from`?");
+    assert_eq!(
+        rule("redact: text"),
+        "p.yaml:7:13: `redact` says how to redact, but the action here is `block`: drop it, or redact"
+    );
+    assert_eq!(
+        for_rule("id: a\nfinding: code\nwhy: w\naction: flag\nrefusal: message"),
+        "p.yaml:7:14: `refusal` says how to block, but the action here is `flag`: drop it, or block"
+    );
+    assert_eq!(rule("refusal: massage"), "p.yaml:7:14: `massage` is not a form of refusal: did you mean `message`?");
+    assert_eq!(
+        rule("refusal: {text: {Deutsch: nein}}"),
+        "p.yaml:7:22: `Deutsch` is not a language's code: write one such as `en` or `pt-BR`"
+    );
+    assert_eq!(
+        for_rule("id: a\nfinding: {id: guard, scores: 1}\nwhy: w\naction: flag"),
+        "p.yaml:4:26: a finding has no field `scores`: did you mean `score`?"
+    );
+}
+
+#[test]
+fn an_exception_has_an_owner_a_reason_and_an_end() {
+    let rule = |line: &str| for_rule(&format!("id: a\nfinding: code\nwhy: w\naction: block\nexcept:\n  - {line}"));
+    assert_eq!(
+        rule("{tenant: acme}"),
+        "p.yaml:8:9: an exception needs the field `owner`\np.yaml:8:9: an exception needs the field `reason`\n\
+         p.yaml:8:9: an exception needs the field `until`"
+    );
+    assert_eq!(
+        rule("{owner: o, reason: r, until: 2026-02-30}"),
+        "p.yaml:8:38: `2026-02-30` is not a day: write one such as `2026-12-31`"
+    );
+    assert_eq!(
+        rule("{owner: o, reason: r, until: 2026-02-03, expires: never}"),
+        "p.yaml:8:50: an exception has no field `expires`: it has `owner`, `reason`, `until`, `finding`, `stage`, \
+         `provenance`, `tenant`, `group`, `route`, `dialect` or `model`"
     );
 }

@@ -1,5 +1,7 @@
 //! The tests of the room as a whole, and what they share: a catalog like the program's, and short ways to findings and situations.
 mod decide;
+mod format;
+mod language;
 mod laws;
 mod messages;
 mod packs;
@@ -18,6 +20,12 @@ fn catalog() -> Catalog {
         "code.unreadable",
         "secret.private-key",
         "personal.email",
+        "personal.credit-card",
+        "personal.iban",
+        "personal.us-social-security-number",
+        "personal.my-number",
+        "personal.phone-international",
+        "personal.phone-us",
         "injection.chat-template",
         "injection.ignore-instructions",
         "unreadable.image",

@@ -55,3 +55,36 @@ fn every_failure_and_everything_unreadable_is_blocked() {
         }
     }
 }
+
+#[test]
+fn every_pack_has_its_page() {
+    for (name, _) in packs() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("packs/{name}.md"));
+        let page = crate::page(&pack(name));
+        let told = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(told == page, "write it anew: ringfence policy docs pack:{name} > policies/packs/{name}.md\n{page}");
+    }
+}
+
+#[test]
+fn each_pack_but_two_stands_alone() {
+    for (name, _) in packs() {
+        let alone = PolicySet::new(vec![pack(name)], &catalog());
+        assert_eq!(alone.is_ok(), !["cyberseceval", "children"].contains(name), "{name}");
+        if *name != "default" {
+            assert!(PolicySet::new(vec![pack(name), pack("default")], &catalog()).is_ok(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn monitor_only_costs_nothing_whatever_is_seen() {
+    let watch = PolicySet::new(vec![pack("monitor-only")], &catalog()).unwrap();
+    for id in catalog().ids() {
+        for stage in [Stage::Input, Stage::Output] {
+            let seen = finding(id.as_str(), Severity::Error, 1.0);
+            let decision = watch.decide(&situation(stage, Provenance::User), &[seen]);
+            assert!(decision.action <= Action::Flag, "{id} {stage}");
+        }
+    }
+}

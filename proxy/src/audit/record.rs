@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use policies::{Action, Provenance, Reason, Stage};
+use policies::{Action, Finding, FindingId, Provenance, Reason, Severity, Stage, Turn};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -36,6 +36,12 @@ pub struct RecordDraft {
     pub exchange: Uuid,
     /// Whose traffic it is.
     pub tenant: String,
+    /// The groups that the caller's key belongs to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// The caller's place in roll-outs, 0 to 9999; none before it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<u64>,
     /// The path of the request.
     pub route: String,
     /// The wire format, such as `openai-chat`; none if no dialect owns the route.
@@ -50,6 +56,9 @@ pub struct RecordDraft {
     /// Who wrote the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
+    /// Whether the text was said now or before.
+    #[serde(default, skip_serializing_if = "is_current")]
+    pub turn: Turn,
     /// Where the text stands in the exchange, such as `messages[2].content` or `tool_calls[0].arguments`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
@@ -64,6 +73,9 @@ pub struct RecordDraft {
     /// Why: the rules that matched, with what they matched. Spans are in bytes of the text as it was before redaction.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+    /// Everything that was found in the text, whether or not a rule matched it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Seen>,
     /// What happened, in one sentence that quotes no text of the exchange; for events that have no reasons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -72,6 +84,9 @@ pub struct RecordDraft {
     pub status: Option<u16>,
     /// The hash of the policies that decided.
     pub policy_hash: String,
+    /// The names and versions of the policies that decided.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub policy_version: String,
     /// The guard model and its version; none if none was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard: Option<String>,
@@ -109,6 +124,62 @@ impl fmt::Display for Event {
             Self::ExchangeEnd => "exchange-end",
         })
     }
+}
+
+/// Something that was found, as far as a policy may ask about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    /// What.
+    pub id: FindingId,
+    /// How bad it is.
+    pub severity: Severity,
+    /// How sure the detector is, 0 to 1; none if it did not say.
+    pub score: Option<f32>,
+    /// The programming language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// The weakness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwe: Option<u16>,
+    /// Who wrote the text, in a record of several texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+    /// Whether that text was said now or before.
+    #[serde(default, skip_serializing_if = "is_current")]
+    pub turn: Turn,
+}
+
+impl Seen {
+    /// A finding in a text of this author and turn.
+    pub fn new(finding: &Finding, provenance: Provenance, turn: Turn) -> Self {
+        Self {
+            id: finding.id.clone(),
+            severity: finding.severity,
+            score: finding.score.is_finite().then_some(finding.score),
+            language: finding.language.clone(),
+            cwe: finding.cwe,
+            provenance: Some(provenance),
+            turn,
+        }
+    }
+
+    /// The finding, for a policy to decide on.
+    pub fn finding(&self) -> Finding {
+        Finding {
+            id: self.id.clone(),
+            severity: self.severity,
+            score: self.score.unwrap_or(f32::NAN),
+            span: 0..0,
+            message: String::new(),
+            language: self.language.clone(),
+            cwe: self.cwe,
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_current(turn: &Turn) -> bool {
+    *turn == Turn::Current
 }
 
 /// Durations in microseconds.
@@ -162,7 +233,7 @@ impl Content {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::{Content, Event, Latency, Record, RecordDraft};
-    use policies::{Action, Provenance, Stage};
+    use policies::{Action, Provenance, Stage, Turn};
     use uuid::Uuid;
 
     /// A decision on one segment; what tests need in many places.
@@ -171,11 +242,14 @@ pub(crate) mod tests {
             event: Event::Decision,
             exchange: Uuid::from_u128(7),
             tenant: "acme".into(),
+            groups: Vec::new(),
+            place: None,
             route: "/v1/chat/completions".into(),
             dialect: Some("openai-chat".into()),
             model: Some("llama".into()),
             stage: Some(Stage::Input),
             provenance: Some(Provenance::User),
+            turn: Turn::Current,
             field: Some("messages[0].content".into()),
             choice: None,
             segment: Some(0),
@@ -185,9 +259,11 @@ pub(crate) mod tests {
                      "score":0.97,"span":{"start":0,"end":4},"cwe":null,"why":"violence"}]"#,
             )
             .unwrap(),
+            findings: Vec::new(),
             note: None,
             status: None,
             policy_hash: "aa".into(),
+            policy_version: String::new(),
             guard: Some("embedded 1".into()),
             latency_us: Latency { total: 3100, detectors: [("guard".to_owned(), 3000)].into() },
             content: Some(Content::Redacted(text.into())),

@@ -3,7 +3,9 @@
 pub mod audit;
 pub mod check;
 pub mod classify;
+pub mod keys;
 pub mod models;
+pub mod policy;
 pub mod scan;
 pub mod serve;
 
@@ -33,6 +35,10 @@ enum Command {
     Classify(classify::ClassifyArgs),
     /// Validate the configuration, the policies and the rules, and run all their cases
     Check(check::CheckArgs),
+    /// Write, test, compare and explain policies
+    Policy(policy::PolicyArgs),
+    /// Make keys for callers
+    Keys(keys::KeysArgs),
     /// Read the audit log
     Audit(audit::AuditArgs),
     /// Get and find models
@@ -50,6 +56,8 @@ pub fn run(program: Program) -> anyhow::Result<ExitCode> {
         Some(Command::Scan(arguments)) => scan::run(arguments),
         Some(Command::Classify(arguments)) => classify::run(arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
+        Some(Command::Policy(arguments)) => policy::run(&arguments, &mut io::stdout()),
+        Some(Command::Keys(arguments)) => Ok(keys::run(&arguments, &mut io::stdout())?),
         Some(Command::Audit(arguments)) => {
             let default = config::default_audit_directory();
             let code = audit::run(&arguments, default.as_deref(), &mut io::stdout(), &mut io::stderr())?;

@@ -20,6 +20,8 @@ use crate::{
     dialect::Family,
     enforce::Enforcer,
     house::House,
+    keys::Keys,
+    live::{self, Live},
     models::{MODELS, ModelStore, Progress},
     review::{self, Review},
     serve::{Hosts, Service, serve},
@@ -93,10 +95,13 @@ async fn start(config: Config) -> anyhow::Result<()> {
         let config = config.clone();
         tokio::task::spawn_blocking(move || House::build(&config)).await??
     };
+    live::prove(&house.policies)?;
+    let keys = config.keys.as_deref().map(Keys::open).transpose()?.map(Arc::new);
+    let live = Arc::new(Live::new(house.source, Arc::clone(&house.policies), telemetry.metrics()));
     let (upstream, model) = upstream(&config).await?;
     let enforcer = Arc::new(Enforcer {
         detectors: house.detectors,
-        policies: Arc::clone(&house.policies),
+        live: Arc::clone(&live),
         audit: Arc::clone(&audit),
         keep: config.audit.content,
         guard: house.guard.clone(),
@@ -111,6 +116,7 @@ async fn start(config: Config) -> anyhow::Result<()> {
         text_rules: house.text_rules.clone(),
         refusal: config.refusal,
         unknown_fields: config.unknown_fields,
+        keys: keys.clone(),
         hosts,
         limits: config.limits.clone(),
     });
@@ -121,7 +127,6 @@ async fn start(config: Config) -> anyhow::Result<()> {
         ("upstream", place),
         ("guard", house.guard),
         ("rules", format!("{} for code, {text_rules} for text", house.code_rules)),
-        ("policies", house.policies.names().collect::<Vec<_>>().join(", ")),
         ("audit", directory.display().to_string()),
     ];
     let review = Arc::new(Review {
@@ -130,9 +135,11 @@ async fn start(config: Config) -> anyhow::Result<()> {
         directory: directory.clone(),
         upstream: Arc::clone(&service),
         hosts: admin_hosts,
+        live: Arc::clone(&live),
         in_force: in_force.clone(),
     });
-    banner(&in_force, &model)?;
+    let policies = ("policies", house.policies.version());
+    banner(&in_force.into_iter().chain([policies]).collect::<Vec<_>>(), &model)?;
     let (stop, stopped) = watch::channel(false);
     let ended = |mut stopped: watch::Receiver<bool>| async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
@@ -144,7 +151,10 @@ async fn start(config: Config) -> anyhow::Result<()> {
         tracing::info!("stopping");
         let _ = stop.send(true);
     };
-    let ((), _, ()) = tokio::join!(serve(listener, service, ended(stopped)), admin, signals);
+    let policies = live.watch(stopped.clone());
+    let keys = keys.map(|keys| keys.watch(stopped.clone()));
+    let watch = futures_util::future::join(policies, futures_util::future::OptionFuture::from(keys));
+    let ((), _, (), _) = tokio::join!(serve(listener, service, ended(stopped)), admin, signals, watch);
     telemetry.stop();
     Ok(())
 }

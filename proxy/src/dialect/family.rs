@@ -29,7 +29,7 @@ pub struct Problem {
     /// A sentence for people.
     pub message: String,
     /// The refusal, if the door was shut.
-    refusal: Option<Refusal>,
+    refusal: Option<Box<Refusal>>,
 }
 
 impl Problem {
@@ -53,7 +53,7 @@ impl From<&Refusal> for Problem {
             Cause::GuardUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "guard_unavailable"),
             Cause::Unrecorded => (StatusCode::SERVICE_UNAVAILABLE, "audit_unavailable"),
         };
-        Self { status, code, param: None, message: refusal::message(refused), refusal: Some(refused.clone()) }
+        Self { status, code, param: None, message: refusal::message(refused), refusal: Some(Box::new(refused.clone())) }
     }
 }
 

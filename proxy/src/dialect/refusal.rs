@@ -6,6 +6,9 @@ use crate::enforce::{Cause, Refusal};
 
 /// The sentence a person reads.
 pub(super) fn message(refusal: &Refusal) -> String {
+    if let Some(text) = &refusal.text {
+        return format!("{text} (decision {})", refusal.exchange);
+    }
     let what = match refusal.cause {
         Cause::Blocked => "This was blocked by the safety policy of this service",
         Cause::GuardUnavailable => "This could not be checked, and what is not checked does not pass",

@@ -8,7 +8,7 @@ use policies::Action;
 
 use super::{Enforcer, Judged, Keep, judge::Verdict, replaced};
 use crate::{
-    audit::{AuditError, Content, Durable, Event, Latency, RecordDraft},
+    audit::{AuditError, Content, Durable, Event, Latency, RecordDraft, Seen},
     chat::Chat,
     segment::{Kind, Part, Segment},
 };
@@ -33,9 +33,11 @@ impl Enforcer {
             .map(|(part, judged)| {
                 let mut draft = self.decision_draft(chat, segment, verdict);
                 draft.provenance = Some(part.provenance);
+                draft.turn = part.turn;
                 draft.field = Some(part.field.clone());
                 draft.decision = judged.decision.action;
                 draft.reasons.clone_from(&judged.decision.reasons);
+                draft.findings = seen(part, judged);
                 draft.content = Some(self.content(part.text().to_owned(), judged.private.clone()));
                 draft
             })
@@ -44,9 +46,12 @@ impl Enforcer {
         let quiet: Vec<(&Part, &Judged)> = quiet.collect();
         if !quiet.is_empty() || drafts.is_empty() {
             let mut draft = self.decision_draft(chat, segment, verdict);
+            let unanswered = both().filter(|(_, judged)| judged.decision.reasons.is_empty());
+            draft.findings = unanswered.flat_map(|(part, judged)| seen(part, judged)).collect();
             let (mut text, mut private) = (String::new(), Vec::new());
             if let [(part, judged)] = quiet.as_slice() {
                 draft.provenance = Some(part.provenance);
+                draft.turn = part.turn;
                 draft.field = Some(part.field.clone());
                 part.text().clone_into(&mut text);
                 private.clone_from(&judged.private);
@@ -73,12 +78,16 @@ impl Enforcer {
         let total = u64::try_from(verdict.since.elapsed().as_micros()).unwrap_or(u64::MAX);
         RecordDraft {
             tenant: chat.tenant.clone(),
+            groups: chat.groups.clone(),
+            place: Some(chat.place),
             dialect: Some(chat.dialect.to_owned()),
             model: Some(chat.model.clone()),
             stage: Some(segment.stage),
             choice: output.then_some(segment.choice),
             segment: output.then_some(segment.number),
             decision: Action::Allow,
+            policy_hash: chat.policies.hash().to_owned(),
+            policy_version: chat.policies.version(),
             guard: Some(self.guard.clone()),
             latency_us: Latency { total, detectors: verdict.detectors.clone() },
             ..self.draft(Event::Decision, chat.exchange, &chat.route)
@@ -92,4 +101,9 @@ impl Enforcer {
             Keep::Hashed => Content::hashed(&text),
         }
     }
+}
+
+/// What was found in a part, as far as a policy may ask about it.
+fn seen(part: &Part, judged: &Judged) -> Vec<Seen> {
+    judged.findings.iter().map(|finding| Seen::new(finding, part.provenance, part.turn)).collect()
 }

@@ -7,7 +7,7 @@ use futures_util::stream;
 use http::{HeaderName, HeaderValue, Request as HttpRequest, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Frame, Incoming};
-use policies::Stage;
+use policies::{Stage, Style};
 
 use super::{
     Body, Service,
@@ -72,7 +72,12 @@ fn prompt_refused(
     head: Head,
     refusal: &Refusal,
 ) -> Response<Body> {
-    if call.service.refusal == RefusalStyle::Error || refusal.cause != Cause::Blocked {
+    let style = match refusal.style {
+        Some(Style::Error) => RefusalStyle::Error,
+        Some(Style::Message) => RefusalStyle::Message,
+        None => call.service.refusal,
+    };
+    if style == RefusalStyle::Error || refusal.cause != Cause::Blocked {
         return call.problem(&Problem::from(refusal));
     }
     if stream {

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Request as HttpRequest, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request as HttpRequest, Response, StatusCode, header};
 use hyper::body::Incoming;
 use uuid::Uuid;
 
 use super::{Body, Service, answer, answers, body, models, moderate, vectors};
 use crate::{
     audit::Event,
+    caller::Caller,
     chat::Chat,
     dialect::{self, Bounds, Dialect, Family, NoRoute, Problem, ReadError, Reading, Route},
     enforce::{Cause, Refusal, TENANT},
+    keys::KeyError,
     segment::Part,
     upstream::Credentials,
 };
@@ -22,6 +24,8 @@ pub(super) struct Call<'a> {
     pub(super) exchange: Uuid,
     pub(super) path: &'static str,
     pub(super) credentials: Credentials,
+    caller: Caller,
+    languages: String,
 }
 
 /// Answers one request.
@@ -29,8 +33,21 @@ pub(super) async fn handle(service: &Arc<Service>, request: HttpRequest<Incoming
     let exchange = Uuid::now_v7();
     let (name, response) = match dialect::route(request.method(), request.uri().path()) {
         Ok((route, path)) => {
-            let credentials = Credentials::of(request.headers());
-            let call = Call { service, exchange, path, credentials };
+            let mut credentials = Credentials::of(request.headers());
+            let caller = match &service.keys {
+                None => Ok(Caller::new(TENANT, Vec::new(), &credentials)),
+                Some(keys) => keys.caller(&mut credentials).await,
+            };
+            let caller = match caller {
+                Ok(caller) => caller,
+                Err(error) => {
+                    let response = no_key(service, exchange, path, error).await;
+                    service.enforcer.metrics.exchange("none", response.status().as_u16());
+                    return response;
+                }
+            };
+            let languages = languages(request.headers());
+            let call = Call { service, exchange, path, credentials, caller, languages };
             match (route, request) {
                 (Route::Answers(dialect), request) => ("answers", answers::answer(&call, dialect, request).await),
                 (Route::Vectors(dialect), request) => ("vectors", vectors::answer(&call, dialect, request).await),
@@ -65,6 +82,14 @@ async fn no_route(
     response
 }
 
+/// Who is not known gets no further.
+async fn no_key(service: &Service, exchange: Uuid, path: &str, error: KeyError) -> Response<Body> {
+    let problem = Problem::new(StatusCode::UNAUTHORIZED, "invalid_api_key", error.to_string());
+    let mut response = turned_away(service, exchange, path, Event::RequestRefused, &problem).await;
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
 /// Refuses a request that has no chat, on the record; if that fails, the answer says only that.
 async fn turned_away(service: &Service, exchange: Uuid, path: &str, event: Event, problem: &Problem) -> Response<Body> {
     let family = Family::of_path(path);
@@ -77,7 +102,7 @@ async fn turned_away(service: &Service, exchange: Uuid, path: &str, event: Event
         Ok(_) => answer::problem(exchange, family, problem),
         Err(error) => {
             tracing::error!(%error, "a refused request cannot be recorded");
-            let refusal = Refusal { exchange, cause: Cause::Unrecorded, reasons: Vec::new() };
+            let refusal = Refusal::without_rule(exchange, Cause::Unrecorded);
             answer::problem(exchange, family, &Problem::from(&refusal))
         }
     }
@@ -138,7 +163,11 @@ impl Call<'_> {
     pub(super) fn chat(&self, dialect: &'static str, model: &str, parts: &[Part]) -> Chat {
         Chat {
             exchange: self.exchange,
-            tenant: TENANT.to_owned(),
+            tenant: self.caller.tenant.clone(),
+            groups: self.caller.groups.clone(),
+            place: self.caller.place,
+            languages: self.languages.clone(),
+            policies: self.service.enforcer.live.policies(),
             route: self.path.to_owned(),
             dialect,
             model: model.to_owned(),
@@ -146,6 +175,12 @@ impl Call<'_> {
             notes: Vec::new(),
         }
     }
+}
+
+/// The languages that the reader of an answer accepts, as far as that is a text of bearable length.
+fn languages(headers: &HeaderMap) -> String {
+    let text = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.chars().take(256).collect()
 }
 
 /// A body that is no request of its format.

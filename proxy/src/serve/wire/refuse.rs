@@ -19,7 +19,7 @@ pub(super) async fn refuse(service: &Service, fault: &Fault) -> Response<Body> {
     let problem = if note(service, exchange, fault, Some(status.as_u16())).await {
         Problem::new(status, code, message)
     } else {
-        Problem::from(&Refusal { exchange, cause: Cause::Unrecorded, reasons: Vec::new() })
+        Problem::from(&Refusal::without_rule(exchange, Cause::Unrecorded))
     };
     let mut response = answer::problem(exchange, Family::of_path(&fault.path), &problem);
     service.enforcer.metrics.exchange("none", response.status().as_u16());
