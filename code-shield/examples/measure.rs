@@ -1,6 +1,6 @@
 //! Scans files and says what was found and how long it took.
 //!
-//! `measure find FILE…` writes a line for each issue: file, lines of the file, rule, severity, line.
+//! `measure find FILE…` writes a line for each issue: file, lines of the file, rule, severity, line, steps.
 //! `measure time FILE…` writes the milliseconds of each scan; every file is scanned several times.
 
 use std::path::Path;
@@ -32,7 +32,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         println!("{file}\t{lines}");
         for issue in scan(&text, language, &rules) {
-            println!("{file}\t{lines}\t{}\t{:?}\t{}", issue.rule, issue.severity, issue.line);
+            let flow = issue.path.len();
+            println!("{file}\t{lines}\t{}\t{:?}\t{}\t{flow}", issue.rule, issue.severity, issue.line);
         }
     }
     Ok(())

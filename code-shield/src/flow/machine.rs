@@ -325,6 +325,6 @@ fn is_builder(path: &str) -> bool {
 const FIXED_STEPS: usize = 100_000;
 const STEPS_PER_OPERATION: usize = 60;
 
-/// After so many operations of one entry, calls are no longer followed into functions.
+/// After so many operations of one entry, and after half of all, calls are no longer followed into functions.
 const ENTRY_STEPS: usize = 20_000;
 const MOST_VALUES: usize = 2_000_000;

@@ -97,7 +97,7 @@ impl<'p, 't> Machine<'p, 't> {
 
     pub(super) fn may_enter(&self, function: usize) -> bool {
         self.frames.len() < MOST_FRAMES
-            && self.steps < self.entry_end
+            && self.steps < self.entry_end.min(self.limit / 2)
             && self.frames.iter().all(|frame| frame.function != function)
     }
 

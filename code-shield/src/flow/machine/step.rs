@@ -326,7 +326,8 @@ impl<'p, 't> Machine<'p, 't> {
         // The loop may not have run at all.
         state = State::join(before.clone(), state, &mut self.values);
         let Some(frame) = self.frames.last_mut() else { return };
-        if round == 0 && !before.dead {
+        let open = frame.control.iter().filter(|control| matches!(control, Control::Loop { .. })).count();
+        if round == 0 && !before.dead && open < LOOPS_RUN_TWICE {
             frame.state = state;
             frame.control.push(Control::Loop { before, again: None, after, round: 1 });
             self.jump(start);
@@ -450,6 +451,9 @@ impl<'p, 't> Machine<'p, 't> {
         self.values.text(&text)
     }
 }
+
+/// Of loops inside one another, the inner ones are run once.
+const LOOPS_RUN_TWICE: usize = 3;
 
 /// Constants longer than this are known to be constant, not what they say.
 pub(super) const LONGEST_TEXT: usize = 4096;
