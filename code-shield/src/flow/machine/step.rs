@@ -298,10 +298,29 @@ impl<'p, 't> Machine<'p, 't> {
         for (name, fact) in facts {
             let Some(val) = state.get(name) else { continue };
             let refined = match fact {
+                // What was parsed from a value stands for it: that one is checked too.
+                Fact::Safe
+                    if self.values.path(val).is_some_and(|path| path.contains("urlparse") || &**path == "URL") =>
+                {
+                    self.refine_kin(state, val);
+                    continue;
+                }
                 Fact::Safe => Val::CLEAN,
                 Fact::Without(text) => self.without(val, text),
             };
             state.set(name, refined);
+        }
+    }
+
+    /// All that came from the same source has a known host.
+    fn refine_kin(&mut self, state: &mut State<'t>, val: Val) {
+        let Some(root) = self.values.value(val).taint.map(|taint| self.values.root(taint)) else { return };
+        for at in 0..state.vars.len() {
+            let Some((name, val)) = state.vars.get(at).copied() else { continue };
+            if self.values.value(val).taint.is_some_and(|taint| self.values.root(taint) == root) {
+                let checked = self.without(val, "host");
+                state.set(name, checked);
+            }
         }
     }
 
