@@ -38,6 +38,8 @@ pub(crate) struct Flow {
     notes: HashMap<Span, u64>,
     /// For every rule of the language, those that follow data to the same weakness.
     kin: Vec<u64>,
+    /// Whether anything comes from outside: then what does not is the program's own.
+    has_sources: bool,
     /// Whether the budget ended before the code.
     pub(crate) exhausted: bool,
 }
@@ -49,7 +51,8 @@ impl Flow {
         let inner = node.child_by_field_name("value").filter(|_| node.kind() == "keyword_argument");
         let safe = self.notes.get(&lower::span(inner.unwrap_or(node))).copied().unwrap_or(0);
         let kin = self.kin.get(rule).copied().unwrap_or(0);
-        !self.exhausted && (safe == u64::MAX || safe & kin != 0)
+        let own = self.has_sources && safe & machine::OWN != 0 && kin != 0;
+        !self.exhausted && (safe == u64::MAX || safe & kin != 0 || own)
     }
 }
 
@@ -90,7 +93,7 @@ pub(crate) fn follow(
             .filter(|(other, _)| *other == index || rules.get(*other).is_some_and(|other| other.cwe == rule.cwe))
             .fold(0, |kin, (_, place)| kin | 1 << place)
     });
-    Flow { issues, notes: seen.notes, kin: kin.collect(), exhausted: seen.exhausted }
+    Flow { issues, notes: seen.notes, kin: kin.collect(), has_sources: seen.has_sources, exhausted: seen.exhausted }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! | `*equest.getParameter()` | so does calling this |
 //! | `os.system(0)` | the first argument must not come from outside |
 //! | `*.exec(0:command)` | the same, but of a list only its program, or what a shell is given to read |
+//! | `subprocess.run(0:shell)` | only of a list, and only what a shell is given to read |
 //! | `res.send(0:text)` | the same, but a list or a map does no harm |
 //! | `subprocess.run(0, shell=True)` | only when this argument is this |
 //! | `*.format(1.., this)` | this argument and all behind it; the receiver |
@@ -129,6 +130,8 @@ pub(super) enum Shape {
     Any,
     /// A list is a program and its arguments.
     Command,
+    /// Only of a list: what a shell is given to read.
+    Shell,
     /// Text; what is not text does no harm.
     Text,
 }
@@ -257,6 +260,7 @@ fn sink(text: &str, rule: usize) -> Result<(&str, Sink), String> {
             Some((name, value)) => sink.conditions.push((name.to_owned(), value.to_owned())),
             None => sink.selectors.push(match part.split_once(':') {
                 Some((part, "command")) => (selector(part)?, Shape::Command),
+                Some((part, "shell")) => (selector(part)?, Shape::Shell),
                 Some((part, "text")) => (selector(part)?, Shape::Text),
                 _ => (selector(part)?, Shape::Any),
             }),

@@ -38,6 +38,8 @@ pub(super) struct Machine<'p, 't> {
     /// For every class, an instance after its constructor.
     instances: Vec<Option<Val>>,
     ran: Vec<bool>,
+    /// For every function, what it gave when nothing from outside went in.
+    summaries: Vec<Option<Val>>,
     /// Functions that were values, with the names around them.
     closures: Vec<Option<Rc<Closure<'t>>>>,
     hits: Vec<Hit>,
@@ -62,6 +64,8 @@ pub(super) struct Seen {
     pub(super) hits: Vec<Hit>,
     /// Of expressions that are arguments or are assigned: the rules for which they were harmless each time.
     pub(super) notes: HashMap<Span, u64>,
+    /// Whether anything came from outside.
+    pub(super) has_sources: bool,
     pub(super) exhausted: bool,
 }
 
@@ -76,6 +80,8 @@ struct Frame<'p, 't> {
     ended: Option<State<'t>>,
     finish: Finish<'p, 't>,
     handler: bool,
+    /// Whether its result is that of any call into which nothing from outside goes.
+    plain: bool,
 }
 
 /// What happens when a function ends.
@@ -111,6 +117,7 @@ impl<'p, 't> Machine<'p, 't> {
             templates: vec![None; program.classes.len()],
             instances: vec![None; program.classes.len()],
             ran: vec![false; program.functions.len()],
+            summaries: vec![None; program.functions.len()],
             closures: vec![None; program.functions.len()],
             hits: Vec::new(),
             notes: HashMap::new(),
@@ -136,7 +143,8 @@ impl<'p, 't> Machine<'p, 't> {
                 }
             }
         }
-        Seen { hits: self.hits, notes: self.notes, exhausted: self.exhausted }
+        let has_sources = self.values.has_sources();
+        Seen { hits: self.hits, notes: self.notes, has_sources, exhausted: self.exhausted }
     }
 
     /// Runs until no function is left.
@@ -221,6 +229,9 @@ impl<'p, 't> Machine<'p, 't> {
                 self.push(instance);
             }
             Finish::Call(call) => {
+                if let Some(summary) = self.summaries.get_mut(frame.function).filter(|_| frame.plain) {
+                    *summary = Some(result);
+                }
                 self.write_back(call, frame.function, &state, &frame.captured);
                 self.push(result);
             }
@@ -301,12 +312,19 @@ impl<'p, 't> Machine<'p, 't> {
 
     fn note(&mut self, at: Span, val: Val) {
         if !self.is_dead() {
-            let harmless =
-                if self.values.is_clean(val) { u64::MAX } else { self.values.taint(val).map_or(0, |taint| taint.safe) };
+            let harmless = match self.values.taint(val) {
+                _ if self.values.is_clean(val) => u64::MAX,
+                Some(taint) if taint.opaque => 0,
+                Some(taint) => taint.safe,
+                None => OWN,
+            };
             self.notes.entry(at).and_modify(|before| *before &= harmless).or_insert(harmless);
         }
     }
 }
+
+/// The mark of a value that is not constant, and not from outside either as far as is known.
+pub(super) const OWN: u64 = 1 << 63;
 
 /// A length as a number of the program.
 fn whole(length: usize) -> i64 {
@@ -325,6 +343,6 @@ fn is_builder(path: &str) -> bool {
 const FIXED_STEPS: usize = 100_000;
 const STEPS_PER_OPERATION: usize = 60;
 
-/// After so many operations of one entry, calls are no longer followed into functions.
-const ENTRY_STEPS: usize = 20_000;
+/// After so many operations of one entry, and after half of all, calls are no longer followed into functions.
+const ENTRY_STEPS: usize = 8_000;
 const MOST_VALUES: usize = 2_000_000;

@@ -145,6 +145,8 @@ pub(super) struct Call<'t> {
     pub(super) arguments: Vec<Argument<'t>>,
     pub(super) at: Span,
     pub(super) receiver: Option<Place<'t>>,
+    /// The name that its receiver is about, where the call is a test.
+    pub(super) subject: Option<&'t str>,
 }
 
 #[derive(Clone, Debug)]

@@ -85,9 +85,12 @@ pub(super) enum Fact {
 /// Where a value from outside came from, and for which rules it has been made harmless.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taint {
+    /// The kinds of its sources; none for a parameter that somebody else gives.
     pub(super) kinds: u16,
     pub(super) safe: u64,
     pub(super) step: u32,
+    /// Whether something shows in it of which nothing is known.
+    pub(super) opaque: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -165,11 +168,34 @@ impl<'t> Values<'t> {
     /// A new taint that starts here.
     pub(super) fn source(&mut self, kind: u16, at: Span, says: Rc<str>) -> Taint {
         self.steps.push(StepNode { at, says, before: None });
-        Taint { kinds: kind, safe: 0, step: (self.steps.len() - 1) as u32 }
+        Taint { kinds: kind, safe: 0, step: (self.steps.len() - 1) as u32, opaque: false }
+    }
+
+    /// A parameter that somebody else gives: no source, and nothing that is known to be harmless either.
+    pub(super) fn given(&mut self, path: Rc<str>) -> Val {
+        let taint = Taint { kinds: 0, safe: u64::MAX, step: u32::MAX, opaque: true };
+        self.add(Value { kind: Kind::Unknown, taint: Some(taint), path: Some(path) })
+    }
+
+    /// Whether any source has been seen.
+    pub(super) fn has_sources(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    /// The first step of a taint.
+    pub(super) fn root(&self, taint: Taint) -> u32 {
+        let mut at = taint.step;
+        while let Some(before) = self.steps.get(at as usize).and_then(|node| node.before) {
+            at = before;
+        }
+        at
     }
 
     /// The taint after one more step.
     pub(super) fn step(&mut self, taint: Taint, at: Span, says: &Rc<str>) -> Taint {
+        if taint.kinds == 0 {
+            return taint;
+        }
         let last = self.steps.get(taint.step as usize);
         if last.is_some_and(|last| last.at == at) {
             return taint;
@@ -311,8 +337,9 @@ pub(super) fn join_taint(a: Option<Taint>, b: Option<Taint>) -> Option<Taint> {
     match (a, b) {
         (Some(a), Some(b)) => {
             // The way shown is that of the one that is dangerous to more.
-            let step = if b.safe.count_ones() < a.safe.count_ones() { b.step } else { a.step };
-            Some(Taint { kinds: a.kinds | b.kinds, safe: a.safe & b.safe, step })
+            let second = a.kinds == 0 || (b.kinds != 0 && b.safe.count_ones() < a.safe.count_ones());
+            let step = if second { b.step } else { a.step };
+            Some(Taint { kinds: a.kinds | b.kinds, safe: a.safe & b.safe, step, opaque: a.opaque || b.opaque })
         }
         (a, b) => a.or(b),
     }

@@ -156,6 +156,16 @@ impl<'t> Lower<'t> {
         for _ in 0..8 {
             match at.kind() {
                 "identifier" => return Some(self.text(at)).filter(|name| !self.is_field(name)),
+                "call" | "call_expression"
+                    if field(at, &["function"]).is_some_and(|callee| matches!(self.text(callee), "str" | "String")) =>
+                {
+                    at = field(at, &["arguments"])?.named_child(0)?;
+                }
+                "attribute" | "member_expression"
+                    if member_name(at).is_some_and(|name| HOST.contains(&self.text(name))) =>
+                {
+                    at = member_object(at)?;
+                }
                 "call" | "call_expression" => {
                     let callee =
                         at.child_by_field_name("function").filter(|callee| MEMBERS.contains(&callee.kind()))?;
@@ -294,7 +304,7 @@ impl<'t> Lower<'t> {
 
     fn call(&mut self, node: Node<'t>) {
         let mut tasks = Vec::new();
-        let mut receiver = None;
+        let (mut receiver, mut subject) = (None, None);
         let java_name = if node.kind() == "method_invocation" { field(node, &["name"]) } else { None };
         let callee = if node.kind() == "explicit_constructor_invocation" {
             Callee::Name("super")
@@ -303,6 +313,7 @@ impl<'t> Lower<'t> {
                 Some(object) => {
                     tasks.push(Task::Expression(object));
                     receiver = self.place(object);
+                    subject = self.tested(object);
                     Callee::Method(self.text(name))
                 }
                 None => Callee::Name(self.text(name)),
@@ -317,6 +328,7 @@ impl<'t> Lower<'t> {
                     };
                     tasks.push(Task::Expression(object));
                     receiver = self.place(object);
+                    subject = self.tested(object);
                     Callee::Method(self.text(name))
                 }
                 _ => {
@@ -329,7 +341,7 @@ impl<'t> Lower<'t> {
             self.program.called.insert(name);
         }
         let arguments = self.arguments(field(node, &["arguments"]), &mut tasks);
-        let call = Call { callee, arguments, at: span(node), receiver };
+        let call = Call { callee, arguments, at: span(node), receiver, subject };
         tasks.push(Task::Emit(Op::Call(Box::new(call))));
         self.plan(tasks);
     }
@@ -343,7 +355,7 @@ impl<'t> Lower<'t> {
         }
         let mut tasks = Vec::new();
         let arguments = self.arguments(field(node, &["arguments"]), &mut tasks);
-        let call = Call { callee: Callee::New(name), arguments, at: span(node), receiver: None };
+        let call = Call { callee: Callee::New(name), arguments, at: span(node), receiver: None, subject: None };
         tasks.push(Task::Emit(Op::Call(Box::new(call))));
         self.plan(tasks);
     }
@@ -422,3 +434,6 @@ impl<'t> Lower<'t> {
         forget.chain([Task::Emit(Op::Drop)]).collect()
     }
 }
+
+/// The parts of an address that say where it leads.
+const HOST: [&str; 5] = ["netloc", "hostname", "host", "origin", "scheme"];

@@ -99,7 +99,7 @@ impl<'t> Machine<'_, 't> {
         if typed && NUMBERS.contains(&kind) {
             return Val::CLEAN;
         }
-        self.values.named(if typed { kind.into() } else { parameter.name.into() })
+        self.values.given(if typed { kind.into() } else { parameter.name.into() })
     }
 }
 

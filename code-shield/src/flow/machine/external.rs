@@ -86,7 +86,8 @@ impl<'p, 't> Machine<'p, 't> {
         // A package says nothing about what its functions give.
         let known = PURE.contains(&name);
         let package = known && call.receiver.as_ref().is_some_and(|place| self.variable(place.base).is_none());
-        let shown = receiver.filter(|below| !package || self.values.taint(*below).is_some());
+        let shown =
+            receiver.filter(|below| !package || self.values.taint(*below).is_some_and(|taint| taint.kinds != 0));
         let parts: Vec<Val> = shown.into_iter().chain(arguments.iter().copied()).collect();
         let mut taint = self.taint_of_all(&parts);
         if let Some(taint) = &mut taint {
@@ -118,7 +119,7 @@ impl<'p, 't> Machine<'p, 't> {
         below: Option<Val>,
         arguments: &[Val],
     ) -> Option<Val> {
-        let receiver = call.receiver.as_ref().filter(|place| place.way.is_empty()).map(|place| place.base);
+        let receiver = call.subject;
         let first =
             call.arguments.first().and_then(|argument| argument.place.as_ref()).filter(|place| place.way.is_empty());
         let first = first.map(|place| place.base);
@@ -150,6 +151,10 @@ impl<'p, 't> Machine<'p, 't> {
                     return Some(Val::CLEAN);
                 }
                 Some(self.contains(whole, part, names, true))
+            }
+            "is_relative_to" => {
+                let fact = receiver.map(|name| (name, Fact::Without("prefix".into())));
+                Some(self.test(fact.into_iter().collect(), true))
             }
             "startswith" | "startsWith" | "HasPrefix" => {
                 let name = if self.language == Language::Go { first } else { receiver };
@@ -216,7 +221,7 @@ impl<'p, 't> Machine<'p, 't> {
 
     /// Functions that were handed over are called with what the call is about.
     fn run_callbacks(&mut self, below: Option<Val>, arguments: &[Val]) {
-        let taint = below.and_then(|below| self.values.taint(below));
+        let taint = below.and_then(|below| self.values.taint(below)).filter(|taint| taint.kinds != 0);
         for argument in arguments.iter().rev() {
             let Kind::Function(closure) = self.values.kind(*argument).clone() else { continue };
             if !self.may_enter(closure.function) {
@@ -230,7 +235,7 @@ impl<'p, 't> Machine<'p, 't> {
                     self.values.carrying(taint)
                 } else {
                     let typed = parameter.kind.filter(|_| matches!(self.language, Language::Java | Language::Go));
-                    self.values.named(typed.unwrap_or(parameter.name).trim_start_matches('*').into())
+                    self.values.given(typed.unwrap_or(parameter.name).trim_start_matches('*').into())
                 };
                 state.set(parameter.name, val);
             }
@@ -243,7 +248,7 @@ impl<'p, 't> Machine<'p, 't> {
 const CHANGING: [&str; 10] = ["append", "set", "add", "put", "insert", "push", "write", "update", "extend", "Write"];
 
 /// Functions whose results are constant when all they are given is.
-const PURE: [&str; 24] = [
+const PURE: [&str; 33] = [
     "format",
     "join",
     "Sprintf",
@@ -256,6 +261,15 @@ const PURE: [&str; 24] = [
     "encode",
     "decode",
     "list",
+    "b64decode",
+    "b64encode",
+    "urlsafe_b64decode",
+    "urlsafe_b64encode",
+    "decodeBase64",
+    "encodeBase64",
+    "unquote",
+    "unquote_plus",
+    "quote",
     "tuple",
     "dict",
     "set",

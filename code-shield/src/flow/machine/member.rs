@@ -20,8 +20,12 @@ impl<'t> Machine<'_, 't> {
             let closure = Closure { function, captured: Rc::new(Vec::new()), this: None };
             return self.values.of(Kind::Function(Rc::new(closure)));
         }
-        let path: Rc<str> = self.names.imported(name).unwrap_or(name).into();
-        self.read(path, None, at)
+        let imported = self.names.imported(name);
+        let path: Rc<str> = imported.unwrap_or(name).into();
+        let val = self.read(Rc::clone(&path), None, at);
+        // A name that the text says nothing about is given by somebody else; a class is not.
+        let is_known = imported.is_some() || name.starts_with(char::is_uppercase) || self.values.taint(val).is_some();
+        if is_known { val } else { self.values.given(path) }
     }
 
     pub(super) fn variable(&self, name: &str) -> Option<Val> {

@@ -21,6 +21,7 @@ impl<'p, 't> Machine<'p, 't> {
                     let taint = match shape {
                         Shape::Any => self.values.taint(val),
                         Shape::Command => self.command_taint(val),
+                        Shape::Shell => self.command_taint(val).filter(|_| self.is_shell(val)),
                         Shape::Text => {
                             self.values.taint(val).filter(|_| !matches!(self.values.kind(val), Kind::Object(_)))
                         }
@@ -73,18 +74,24 @@ impl<'p, 't> Machine<'p, 't> {
     /// Of a command: its program, or what a shell is given to read.
     fn command_taint(&self, val: Val) -> Option<Taint> {
         let Kind::Object(list) = self.values.kind(val) else { return self.values.taint(val) };
-        let Some(length) = list.length else { return self.values.taint(val) };
-        let items: Vec<Val> = (0..length).filter_map(|at| list.field(&at.to_string())).collect();
-        let is_shell = match items.first().map(|first| self.values.kind(*first)) {
+        match list.field("0") {
+            Some(program) if list.length.is_some() && !self.is_shell(val) => self.values.taint(program),
+            _ => self.values.taint(val),
+        }
+    }
+
+    /// Whether a list is a shell with its arguments.
+    fn is_shell(&self, val: Val) -> bool {
+        let Kind::Object(list) = self.values.kind(val) else { return false };
+        match list.field("0").map(|program| self.values.kind(program)) {
             Some(Kind::Text(program)) => {
                 let name = program.rsplit(['/', '\\']).next().unwrap_or(program);
                 SHELLS.contains(&name)
             }
             // One shell or another, as the system has it.
-            Some(Kind::Clean) => items.get(1).is_some_and(|second| self.values.is_clean(*second)),
+            Some(Kind::Clean) => list.field("1").is_some_and(|second| self.values.is_clean(second)),
             _ => false,
-        };
-        if is_shell { self.values.taint(val) } else { items.first().and_then(|first| self.values.taint(*first)) }
+        }
     }
 
     fn harms(&self, rule: usize, taint: Taint) -> bool {

@@ -298,10 +298,29 @@ impl<'p, 't> Machine<'p, 't> {
         for (name, fact) in facts {
             let Some(val) = state.get(name) else { continue };
             let refined = match fact {
+                // What was parsed from a value stands for it: that one is checked too.
+                Fact::Safe
+                    if self.values.path(val).is_some_and(|path| path.contains("urlparse") || &**path == "URL") =>
+                {
+                    self.refine_kin(state, val);
+                    continue;
+                }
                 Fact::Safe => Val::CLEAN,
                 Fact::Without(text) => self.without(val, text),
             };
             state.set(name, refined);
+        }
+    }
+
+    /// All that came from the same source has a known host.
+    fn refine_kin(&mut self, state: &mut State<'t>, val: Val) {
+        let Some(root) = self.values.value(val).taint.map(|taint| self.values.root(taint)) else { return };
+        for at in 0..state.vars.len() {
+            let Some((name, val)) = state.vars.get(at).copied() else { continue };
+            if self.values.value(val).taint.is_some_and(|taint| self.values.root(taint) == root) {
+                let checked = self.without(val, "host");
+                state.set(name, checked);
+            }
         }
     }
 
@@ -326,7 +345,8 @@ impl<'p, 't> Machine<'p, 't> {
         // The loop may not have run at all.
         state = State::join(before.clone(), state, &mut self.values);
         let Some(frame) = self.frames.last_mut() else { return };
-        if round == 0 && !before.dead {
+        let open = frame.control.iter().filter(|control| matches!(control, Control::Loop { .. })).count();
+        if round == 0 && !before.dead && open < LOOPS_RUN_TWICE {
             frame.state = state;
             frame.control.push(Control::Loop { before, again: None, after, round: 1 });
             self.jump(start);
@@ -450,6 +470,9 @@ impl<'p, 't> Machine<'p, 't> {
         self.values.text(&text)
     }
 }
+
+/// Of loops inside one another, the inner ones are run once.
+const LOOPS_RUN_TWICE: usize = 3;
 
 /// Constants longer than this are known to be constant, not what they say.
 pub(super) const LONGEST_TEXT: usize = 4096;
