@@ -4,6 +4,7 @@ use super::activations::Activations;
 use super::blocks::{Group, Kind};
 use super::kernels::{self, LINES, Level, Output, Strip};
 use super::{Columns, GROUP, Line, STRIP, half};
+use rayon::prelude::{IntoParallelIterator as _, ParallelIterator as _};
 use std::ops::Range;
 
 /// The weights of `y = W x + b`, in strips of 32 outputs. It takes about the memory of the file's blocks.
@@ -65,23 +66,19 @@ impl Matrix {
             kind,
             outputs,
             groups,
-            values: Vec::with_capacity(strips * groups * matrix_lines(kind)),
+            values: Vec::new(),
             scales: Scales::default(),
             least: Scales::default(),
             bias: vec![Columns([0.0; STRIP]); strips],
-            apart: Vec::with_capacity(strips * apart.len()),
+            apart: Vec::new(),
         };
         for (to, from) in matrix.bias.iter_mut().flat_map(|bias| &mut bias.0).zip(bias.unwrap_or_default()) {
             *to = *from;
         }
-        let mut columns: Vec<Vec<Group>> = vec![Vec::new(); STRIP];
-        for strip in blocks.chunks(row * STRIP) {
-            let mut rows = strip.chunks_exact(row);
-            for groups in &mut columns {
-                kind.read(rows.next().unwrap_or_default(), groups);
-            }
-            matrix.push(&columns, apart)?;
-        }
+        matrix.make_room(apart.len());
+        let strips: Vec<(&[u8], StripMut<'_>)> =
+            blocks.chunks(row * STRIP).zip(matrix.strips_mut(apart.len())).collect();
+        strips.into_par_iter().try_for_each(|(blocks, strip)| strip.fill(kind, blocks, row, apart))?;
         Ok(matrix)
     }
 
@@ -178,44 +175,83 @@ impl Matrix {
         self.multiply_strips(level, input, 0..self.strips(), (output, self.stride(), 0), add, workspace);
     }
 
-    /// Appends a strip of 32 columns; a column without groups is zero.
-    fn push(&mut self, columns: &[Vec<Group>], apart: &[usize]) -> Result<(), &'static str> {
-        let nothing = Group { values: [self.kind.zero(); GROUP], scale: 0, steps: [0; 2], least: 0, least_step: 0 };
-        let kept = self.apart.len();
-        self.apart.resize(kept + apart.len(), Columns([0.0; STRIP]));
-        for group in 0..self.groups {
-            let own: [Group; STRIP] = std::array::from_fn(|at| {
-                columns.get(at).and_then(|column| column.get(group)).copied().unwrap_or(nothing)
+    /// Makes the vectors as long as they will be.
+    fn make_room(&mut self, apart: usize) {
+        let (groups, strips, kind) = (self.groups * self.strips(), self.strips(), self.kind);
+        let blocks = groups / kind.groups_in_block();
+        let steps = if kind.groups_in_block() > 1 { groups } else { 0 };
+        self.values = vec![Line([0; 64]); groups * matrix_lines(kind)];
+        self.scales.halves = vec![[0; STRIP]; blocks];
+        self.scales.steps = vec![[0; STRIP]; steps * (1 + usize::from(kind.is_fine()))];
+        if kind.has_least() {
+            self.least.halves = vec![[0; STRIP]; blocks];
+            self.least.steps = vec![[0; STRIP]; steps];
+        }
+        self.apart = vec![Columns([0.0; STRIP]); strips * apart];
+    }
+
+    /// The parts of every strip, to be filled.
+    fn strips_mut(&mut self, apart: usize) -> impl Iterator<Item = StripMut<'_>> {
+        let strips = self.strips();
+        let mut values = self.values.as_mut_slice();
+        let mut scales = [self.scales.halves.as_mut_slice(), self.least.halves.as_mut_slice()];
+        let mut steps = [self.scales.steps.as_mut_slice(), self.least.steps.as_mut_slice()];
+        let mut kept = self.apart.as_mut_slice();
+        (0..strips).rev().map(move |left| {
+            // The first of equal parts, as many as are left.
+            let part = |length: usize| ..length / (left + 1);
+            StripMut {
+                values: values.split_off_mut(part(values.len())).unwrap_or_default(),
+                scales: scales.each_mut().map(|all| all.split_off_mut(part(all.len())).unwrap_or_default()),
+                steps: steps.each_mut().map(|all| all.split_off_mut(part(all.len())).unwrap_or_default()),
+                apart: kept.split_off_mut(..apart).unwrap_or_default(),
+            }
+        })
+    }
+}
+
+/// The place of one strip in a matrix.
+struct StripMut<'a> {
+    values: &'a mut [Line],
+    /// Of the scales, then of the offsets.
+    scales: [&'a mut [[u16; STRIP]]; 2],
+    steps: [&'a mut [[i8; STRIP]]; 2],
+    apart: &'a mut [Columns],
+}
+
+impl StripMut<'_> {
+    /// Fills the strip with up to 32 rows of blocks, `row` bytes each; what is left are zeros.
+    fn fill(mut self, kind: Kind, blocks: &[u8], row: usize, apart: &[usize]) -> Result<(), &'static str> {
+        let mut columns: Vec<Vec<Group>> = vec![Vec::new(); STRIP];
+        for (groups, row) in columns.iter_mut().zip(blocks.chunks_exact(row)) {
+            kind.read(row, groups);
+        }
+        let nothing = Group { values: [kind.zero(); GROUP], scale: 0, steps: [0; 2], least: 0, least_step: 0 };
+        let (lines_each, parts) = (matrix_lines(kind), 1 + usize::from(kind.is_fine()));
+        for (at, to) in self.values.chunks_exact_mut(lines_each).enumerate() {
+            let own: [Group; STRIP] = std::array::from_fn(|column| {
+                columns.get(column).and_then(|column| column.get(at)).copied().unwrap_or(nothing)
             });
             if own.iter().any(|group| is_strange(group.scale) || is_strange(group.least)) {
                 return Err("a scale is not a number");
             }
-            if self.kind.is_four_bit() {
-                self.values.extend(fold(&lines(&own)));
+            let lines = lines(&own);
+            if kind.is_four_bit() {
+                to.iter_mut().zip(fold(&lines)).for_each(|(to, line)| *to = line);
             } else {
-                self.values.extend(lines(&own));
+                to.copy_from_slice(&lines);
             }
-            let first = group.is_multiple_of(self.kind.groups_in_block());
-            let shared = self.kind.groups_in_block() > 1;
-            if first {
-                self.scales.halves.push(own.map(|group| group.scale));
+            let block = at / kind.groups_in_block();
+            let [scales, least] = &mut self.scales;
+            scales.get_mut(block).into_iter().for_each(|to| *to = own.map(|group| group.scale));
+            least.get_mut(block).into_iter().for_each(|to| *to = own.map(|group| group.least));
+            let [steps, least] = &mut self.steps;
+            for (part, to) in steps.iter_mut().skip(at * parts).take(parts).enumerate() {
+                *to = own.map(|group| if part == 0 { group.steps[0] } else { group.steps[1] });
             }
-            if shared {
-                self.scales.steps.push(own.map(|group| group.steps[0]));
-            }
-            if self.kind.is_fine() {
-                self.scales.steps.push(own.map(|group| group.steps[1]));
-            }
-            if self.kind.has_least() {
-                if first {
-                    self.least.halves.push(own.map(|group| group.least));
-                }
-                if shared {
-                    self.least.steps.push(own.map(|group| group.least_step.cast_signed()));
-                }
-            }
-            for (at, to) in apart.iter().zip(self.apart.iter_mut().skip(kept)).filter(|(at, _)| **at / GROUP == group) {
-                to.0 = own.map(|group| weight(&group, self.kind, at % GROUP));
+            least.get_mut(at).into_iter().for_each(|to| *to = own.map(|group| group.least_step.cast_signed()));
+            for (column, to) in apart.iter().zip(self.apart.iter_mut()).filter(|(column, _)| **column / GROUP == at) {
+                to.0 = own.map(|group| weight(&group, kind, column % GROUP));
             }
         }
         Ok(())
@@ -263,13 +299,16 @@ fn is_strange(bits: u16) -> bool {
 
 /// The values of a group of 32 columns in the order of a [`Strip`].
 fn lines(columns: &[Group; STRIP]) -> [Line; LINES] {
-    let value = |column: usize, row: usize| {
-        columns.get(column).and_then(|group| group.values.get(row)).copied().unwrap_or_default()
-    };
-    std::array::from_fn(|line| {
-        let (step, side) = (line / 2, line % 2);
-        Line(std::array::from_fn(|at| value(side * 16 + at / 4, step * 4 + at % 4)))
-    })
+    let mut lines = [Line([0; 64]); LINES];
+    for (column, group) in columns.iter().enumerate() {
+        let sides = lines.iter_mut().skip(column / 16).step_by(2);
+        for (line, four) in sides.zip(group.values.as_chunks::<4>().0) {
+            if let Some(place) = line.0.as_chunks_mut::<4>().0.get_mut(column % 16) {
+                *place = *four;
+            }
+        }
+    }
+    lines
 }
 
 /// Four-bit lines two in one: the first half of them in the low halves of the bytes.
