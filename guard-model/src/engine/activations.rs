@@ -10,6 +10,8 @@ pub(crate) struct Activations {
     groups: usize,
     values: Vec<i8>,
     scales: Vec<f32>,
+    /// The sum of each group as it was before the whole numbers, for weights that have an offset.
+    totals: Vec<f32>,
     /// For each row the values that are kept as they are, see [`Activations::quantize`].
     apart: Vec<f32>,
     /// The sum of each 16 values, with which a kernel corrects for weights that are stored with an offset.
@@ -34,6 +36,9 @@ impl Activations {
             self.apart.extend(apart.iter().map(|at| row.get_mut(*at).map(std::mem::take).unwrap_or_default()));
         }
         kernels::quantize(level, input, &mut self.values, &mut self.scales, &mut self.sums);
+        self.totals.clear();
+        let sums = self.sums.as_chunks::<2>().0.iter().zip(&self.scales);
+        self.totals.extend(sums.map(|([first, second], scale)| scale * (first + second) as f32));
         if !apart.is_empty() {
             for (row, values) in input.chunks_exact_mut(width.max(1)).zip(self.apart.chunks_exact(apart.len())) {
                 for (at, value) in apart.iter().zip(values) {
@@ -60,6 +65,11 @@ impl Activations {
     /// A scale for each row and group.
     pub(super) fn scales(&self) -> &[f32] {
         &self.scales
+    }
+
+    /// A sum for each row and group, times its scale.
+    pub(super) fn totals(&self) -> &[f32] {
+        &self.totals
     }
 
     /// The values kept apart, row after row.

@@ -276,11 +276,12 @@ mod avx512 {
     ) -> usize {
         let groups = input.groups();
         // SAFETY: row + ROWS is at most the number of rows, and all arrays have the lengths checked by the caller:
-        // `values` 32, `scales` and `sums` 1 and 2 for each row and group; the strip 16 lines and 32 scales a group.
+        // `values` 32, `scales` and `totals` 1, `sums` 2 for each row and group; the strip 16 lines and 32 scales a group.
         unsafe {
             let values = input.values().as_ptr().add(row * groups * 32);
             let scales = input.scales().as_ptr().add(row * groups);
             let sums = input.sums().as_ptr().add(row * groups * 2);
+            let totals = input.totals().as_ptr().add(row * groups);
             let zero = -i32::from(strip.zero);
             let low = _mm512_set1_epi8(15);
             let start = [_mm512_load_ps(bias.0.as_ptr()), _mm512_load_ps(bias.0.as_ptr().add(16))];
@@ -297,10 +298,12 @@ mod avx512 {
             for group in 0..groups {
                 for part in 0..PARTS {
                     let mut sum: [[__m512i; 2]; ROWS] = [[_mm512_set1_epi32(0); 2]; ROWS];
-                    for (r, sum) in sum.iter_mut().enumerate() {
-                        let at = sums.add((r * groups + group) * 2);
-                        let all = if PARTS == 1 { *at + *at.add(1) } else { *at.add(part) };
-                        *sum = [_mm512_set1_epi32(zero * all); 2];
+                    if zero != 0 {
+                        for (r, sum) in sum.iter_mut().enumerate() {
+                            let at = sums.add((r * groups + group) * 2);
+                            let all = if PARTS == 1 { *at + *at.add(1) } else { *at.add(part) };
+                            *sum = [_mm512_set1_epi32(zero * all); 2];
+                        }
                     }
                     let lines = if PACKED { LINES / 2 } else { LINES };
                     let lines = strip.values.as_ptr().add(group * lines).cast::<i32>();
@@ -336,8 +339,7 @@ mod avx512 {
                     let least = least.as_ptr().add(group).cast::<f32>();
                     let least = [_mm512_load_ps(least), _mm512_load_ps(least.add(16))];
                     for (r, total) in total.iter_mut().enumerate() {
-                        let at = sums.add((r * groups + group) * 2);
-                        let own = _mm512_set1_ps(*scales.add(r * groups + group) * (*at + *at.add(1)) as f32);
+                        let own = _mm512_set1_ps(*totals.add(r * groups + group));
                         total[0] = _mm512_fmadd_ps(least[0], own, total[0]);
                         total[1] = _mm512_fmadd_ps(least[1], own, total[1]);
                     }
@@ -509,6 +511,7 @@ mod avx2 {
             let values = input.values().as_ptr().add(row * groups * 32);
             let scales = input.scales().as_ptr().add(row * groups);
             let sums = input.sums().as_ptr().add(row * groups * 2);
+            let totals = input.totals().as_ptr().add(row * groups);
             let zero = if SIGNED { 0 } else { -i32::from(strip.zero) };
             let parts = 1 + usize::from(strip.fine);
             let ones = _mm256_set1_epi16(1);
@@ -557,8 +560,7 @@ mod avx2 {
                 if let Some(least) = strip.least {
                     let least = _mm256_loadu_ps(least.as_ptr().add(group).cast::<f32>().add(8 * eighth));
                     for (r, total) in total.iter_mut().enumerate() {
-                        let at = sums.add((r * groups + group) * 2);
-                        let own = _mm256_set1_ps(*scales.add(r * groups + group) * (*at + *at.add(1)) as f32);
+                        let own = _mm256_set1_ps(*totals.add(r * groups + group));
                         *total = _mm256_fmadd_ps(least, own, *total);
                     }
                 }
