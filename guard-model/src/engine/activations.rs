@@ -67,6 +67,17 @@ impl Activations {
         &self.scales
     }
 
+    /// What sums of products begin with when a weight's `zero` is stored as that number: for each group, or half group.
+    pub(super) fn starts(&self, zero: u8, fine: bool, starts: &mut Vec<i32>) {
+        let zero = -i32::from(zero);
+        starts.clear();
+        if fine {
+            starts.extend(self.sums.iter().map(|sum| zero * sum));
+        } else {
+            starts.extend(self.sums.as_chunks::<2>().0.iter().map(|[first, second]| zero * (first + second)));
+        }
+    }
+
     /// A sum for each row and group, times its scale.
     pub(super) fn totals(&self) -> &[f32] {
         &self.totals
@@ -78,6 +89,7 @@ impl Activations {
     }
 
     /// Two sums for each row and group.
+    #[cfg(test)]
     pub(super) fn sums(&self) -> &[i32] {
         &self.sums
     }

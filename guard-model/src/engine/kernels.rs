@@ -73,6 +73,9 @@ pub(crate) struct Strip<'a> {
     pub(crate) least: Option<&'a [Columns]>,
     /// Which value stands for zero.
     pub(crate) zero: u8,
+    /// What the sums of products begin with, for each row of the input and group, or half group: less as many times the
+    /// zero as the input's values add up to.
+    pub(crate) starts: &'a [i32],
     /// The weights, as they are, of the inputs that [`Activations`] keep apart.
     pub(crate) apart: &'a [Columns],
 }
@@ -91,12 +94,11 @@ pub(crate) struct Output<'a> {
 pub(crate) fn product(level: Level, input: &Activations, strip: &Strip<'_>, bias: &Columns, output: &mut Output<'_>) {
     let groups = input.groups();
     let lines = if strip.packed { LINES / 2 } else { LINES };
+    let parts = 1 + usize::from(strip.fine);
     assert!(!strip.packed || level.reads_packed(input.rows()), "these kernels read unpacked values");
     assert!(!(strip.packed && strip.fine), "packed values have one scale for each group");
-    assert!(
-        strip.values.len() == groups * lines && strip.scales.len() == groups * (1 + usize::from(strip.fine)),
-        "the strip has other groups"
-    );
+    assert!(strip.values.len() == groups * lines && strip.scales.len() == groups * parts, "the strip has other groups");
+    assert!(strip.starts.len() == input.rows() * groups * parts, "the sums begin elsewhere");
     assert!(strip.least.is_none_or(|least| least.len() == groups), "the strip has other groups");
     assert!(input.apart().len() == input.rows() * strip.apart.len(), "other columns are kept apart");
     assert!(output.column + STRIP <= output.stride, "the columns do not fit the output");
@@ -253,7 +255,9 @@ mod avx512 {
         while row < input.rows() {
             // SAFETY: at most as many rows as are left.
             row += unsafe {
-                match input.rows() - row {
+                // Seven rows are better done as four and three than as six and one.
+                let left = input.rows() - row;
+                match if (7..12).contains(&left) { left.div_ceil(2) } else { left } {
                     1 => tile::<1, PARTS, false>(input, row, strip, bias, output),
                     2 => tile::<2, PARTS, false>(input, row, strip, bias, output),
                     3 => tile::<3, PARTS, false>(input, row, strip, bias, output),
@@ -276,13 +280,12 @@ mod avx512 {
     ) -> usize {
         let groups = input.groups();
         // SAFETY: row + ROWS is at most the number of rows, and all arrays have the lengths checked by the caller:
-        // `values` 32, `scales` and `totals` 1, `sums` 2 for each row and group; the strip 16 lines and 32 scales a group.
+        // `values` 32, `scales` and `totals` 1 and `starts` `PARTS` for each row and group; the strip 16 lines and 32 scales a group.
         unsafe {
             let values = input.values().as_ptr().add(row * groups * 32);
             let scales = input.scales().as_ptr().add(row * groups);
-            let sums = input.sums().as_ptr().add(row * groups * 2);
+            let starts = strip.starts.as_ptr().add(row * groups * PARTS);
             let totals = input.totals().as_ptr().add(row * groups);
-            let zero = -i32::from(strip.zero);
             let low = _mm512_set1_epi8(15);
             let start = [_mm512_load_ps(bias.0.as_ptr()), _mm512_load_ps(bias.0.as_ptr().add(16))];
             let mut total: [[__m512; 2]; ROWS] = [start; ROWS];
@@ -298,11 +301,9 @@ mod avx512 {
             for group in 0..groups {
                 for part in 0..PARTS {
                     let mut sum: [[__m512i; 2]; ROWS] = [[_mm512_set1_epi32(0); 2]; ROWS];
-                    if zero != 0 {
+                    if strip.zero != 0 {
                         for (r, sum) in sum.iter_mut().enumerate() {
-                            let at = sums.add((r * groups + group) * 2);
-                            let all = if PARTS == 1 { *at + *at.add(1) } else { *at.add(part) };
-                            *sum = [_mm512_set1_epi32(zero * all); 2];
+                            *sum = [_mm512_set1_epi32(*starts.add((r * groups + group) * PARTS + part)); 2];
                         }
                     }
                     let lines = if PACKED { LINES / 2 } else { LINES };
@@ -510,10 +511,9 @@ mod avx2 {
         unsafe {
             let values = input.values().as_ptr().add(row * groups * 32);
             let scales = input.scales().as_ptr().add(row * groups);
-            let sums = input.sums().as_ptr().add(row * groups * 2);
             let totals = input.totals().as_ptr().add(row * groups);
-            let zero = if SIGNED { 0 } else { -i32::from(strip.zero) };
             let parts = 1 + usize::from(strip.fine);
+            let starts = strip.starts.as_ptr().add(row * groups * parts);
             let ones = _mm256_set1_epi16(1);
             let top = _mm256_set1_epi8(i8::MIN);
             let mut total: [__m256; ROWS] = [_mm256_loadu_ps(bias.0.as_ptr().add(8 * eighth)); ROWS];
@@ -529,9 +529,9 @@ mod avx2 {
                 for part in 0..parts {
                     let mut sum: [__m256i; ROWS] = [_mm256_set1_epi32(0); ROWS];
                     for (r, sum) in sum.iter_mut().enumerate() {
-                        let at = sums.add((r * groups + group) * 2);
-                        let all = if parts == 1 { *at + *at.add(1) } else { *at.add(part) };
-                        *sum = _mm256_set1_epi32(zero * all);
+                        if !SIGNED {
+                            *sum = _mm256_set1_epi32(*starts.add((r * groups + group) * parts + part));
+                        }
                     }
                     let lines = strip.values.as_ptr().add(group * LINES).cast::<i32>().add(8 * eighth);
                     for step in part * 8 / parts..(part + 1) * 8 / parts {

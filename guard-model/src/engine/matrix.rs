@@ -34,6 +34,7 @@ pub(crate) struct Workspace {
     values: Vec<Line>,
     scales: Vec<Columns>,
     least: Vec<Columns>,
+    starts: Vec<i32>,
 }
 
 impl Matrix {
@@ -136,6 +137,7 @@ impl Matrix {
     ) {
         let apart = self.apart.len() / self.strips().max(1);
         let lines = self.groups * matrix_lines(self.kind);
+        input.starts(self.kind.zero(), self.kind.is_fine(), &mut workspace.starts);
         for (strip, at) in strips.zip(0..) {
             let values = self.values.get(strip * lines..(strip + 1) * lines).unwrap_or_default();
             let packed = self.kind.is_four_bit() && level.reads_packed(input.rows());
@@ -155,6 +157,7 @@ impl Matrix {
                 fine: self.kind.is_fine(),
                 least: self.kind.has_least().then_some(workspace.least.as_slice()),
                 zero: self.kind.zero(),
+                starts: &workspace.starts,
                 apart: self.apart.get(strip * apart..(strip + 1) * apart).unwrap_or_default(),
             };
             let Some(bias) = self.bias.get(strip) else { return };

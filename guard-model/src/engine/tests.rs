@@ -51,6 +51,11 @@ proptest! {
         };
         let (scales, lowest) = (columns(seed ^ 1, groups * (1 + usize::from(fine))), columns(seed ^ 2, groups));
         let apart = columns(seed ^ 6, kept);
+        let bias = columns(seed ^ 3, 1)[0];
+        let mut input = Activations::default();
+        input.quantize(Level::available()[0], &mut numbers(seed ^ 4, rows * groups * GROUP), groups * GROUP, &[3, 20][..kept]);
+        let mut starts = Vec::new();
+        input.starts(zero, fine, &mut starts);
         let strip = Strip {
             values: &values,
             packed: false,
@@ -58,11 +63,9 @@ proptest! {
             fine,
             least: least.then_some(&lowest),
             zero,
+            starts: &starts,
             apart: &apart,
         };
-        let bias = columns(seed ^ 3, 1)[0];
-        let mut input = Activations::default();
-        input.quantize(Level::available()[0], &mut numbers(seed ^ 4, rows * groups * GROUP), groups * GROUP, &[3, 20][..kept]);
         // Two strips wide, so that the kernel's neighbours are seen to be left alone.
         let before = numbers(seed ^ 5, rows * 2 * STRIP);
         let product = |level| {
