@@ -35,7 +35,8 @@ fn sources() -> Vec<(String, String)> {
 
 /// The part of a file that is not its tests.
 fn product(name: &str, text: &str) -> String {
-    let is_test = name.starts_with("tests/") || name.ends_with("/tests.rs") || name.contains("/examples/");
+    let beside = ["/examples/", "/benches/", "/fuzz/", "/tests/"].iter().any(|folder| name.contains(folder));
+    let is_test = name.starts_with("tests/") || name.ends_with("/tests.rs") || beside;
     if is_test { String::new() } else { text.split("#[cfg(test)]").next().unwrap_or_default().to_owned() }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    Action, Decision, Finding, Provenance, Severity, Situation, Stage,
+    Action, Decision, Finding, Provenance, Severity, Situation, Stage, Turn,
     error::{Fault, Place},
     reader::Reader,
     yaml::Node,
@@ -26,12 +26,14 @@ pub struct Case {
 impl Case {
     /// Reads one entry of `cases:`; none after a fault.
     pub(crate) fn read(node: Node, reader: &mut Reader<'_>) -> Option<Self> {
-        const FIELDS: [&str; 9] =
-            ["stage", "provenance", "tenant", "route", "dialect", "model", "finding", "findings", "expect"];
+        const FIELDS: [&str; 10] =
+            ["stage", "provenance", "turn", "tenant", "route", "dialect", "model", "finding", "findings", "expect"];
+        const TURNS: [(&str, Turn); 2] = [("current", Turn::Current), ("earlier", Turn::Earlier)];
         let mut fields = reader.fields(node, "a case", &FIELDS)?;
         let place = fields.place();
         let stage = fields.need(reader, "stage").and_then(|node| reader.stage(&node));
         let provenance = fields.take("provenance").map(|node| reader.provenance(&node));
+        let turn = fields.take("turn").map(|node| reader.word(&node, "turn", "a turn", &TURNS));
         let mut text = |field, default: &str| {
             let node = fields.take(field);
             node.map_or_else(|| Some(default.to_owned()), |node| reader.text(&node, field))
@@ -55,6 +57,7 @@ impl Case {
             situation: Situation {
                 stage,
                 provenance: provenance.unwrap_or(Some(writer))?,
+                turn: turn.unwrap_or(Some(Turn::Current))?,
                 tenant: tenant?,
                 groups: Vec::new(),
                 route: route?,

@@ -38,4 +38,4 @@ pub use policy::Policy;
 pub use rule::Rule;
 pub use scope::Scope;
 pub use set::PolicySet;
-pub use situation::{Provenance, Situation, Stage};
+pub use situation::{Provenance, Situation, Stage, Turn};

@@ -52,8 +52,8 @@ impl Policy {
         let mut decision = Decision { action: Action::Allow, reasons: Vec::new() };
         for rule in &self.rules {
             for finding in findings.iter().filter(|finding| rule.matches(situation, finding)) {
-                decision.action = decision.action.max(rule.action);
-                decision.reasons.push(rule.reason(&self.name, finding));
+                decision.action = decision.action.max(rule.action_in(situation));
+                decision.reasons.push(rule.reason(&self.name, situation, finding));
             }
         }
         decision

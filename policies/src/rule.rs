@@ -1,7 +1,7 @@
 //! One rule: these findings, in this scope, call for this action.
 
 use crate::{
-    Action, Finding, FindingId, Reason, Severity, Situation, Stage,
+    Action, Finding, FindingId, Reason, Severity, Situation, Stage, Turn,
     error::Fault,
     reader::{Fields, Reader},
     scope::Scope,
@@ -23,6 +23,8 @@ pub struct Rule {
     pub score: f32,
     /// What it asks for.
     pub action: Action,
+    /// What it asks for of a text in an earlier turn, where that is something else.
+    pub earlier: Option<Action>,
     /// What stands in for the redacted text; only with [`Action::Redact`].
     pub placeholder: Option<String>,
     /// Why it exists.
@@ -34,7 +36,7 @@ pub struct Rule {
 impl Rule {
     /// Reads one entry of `rules:`; none after a fault.
     pub(crate) fn read(node: Node, reader: &mut Reader<'_>) -> Option<Self> {
-        const OWN: [&str; 7] = ["id", "finding", "severity", "score", "action", "placeholder", "why"];
+        const OWN: [&str; 8] = ["id", "finding", "severity", "score", "action", "earlier", "placeholder", "why"];
         let known: Vec<&'static str> = OWN.into_iter().chain(Scope::FIELDS).collect();
         let mut fields = reader.fields(node, "a rule", &known)?;
         let line = fields.place().line;
@@ -46,7 +48,9 @@ impl Rule {
         let severity = fields.take("severity").map(|node| reader.severity(&node));
         let least = fields.take("score").map(|node| reader.score(&node, "score"));
         let action = fields.need(reader, "action").and_then(|node| reader.action(&node, "action"));
-        let placeholder = placeholder(&mut fields, reader, action);
+        let earlier = fields.take("earlier").map(|node| reader.action(&node, "earlier"));
+        let redacts = earlier.flatten().filter(|earlier| *earlier == Action::Redact).or(action);
+        let placeholder = placeholder(&mut fields, reader, redacts);
         let why = fields.need(reader, "why").and_then(|node| reader.text(&node, "why"));
         Some(Self {
             id: id?,
@@ -55,6 +59,10 @@ impl Rule {
             severity: severity.unwrap_or(Some(Severity::Advice))?,
             score: least.unwrap_or(Some(0.0))?,
             action: action?,
+            earlier: match earlier {
+                Some(earlier) => Some(earlier?),
+                None => None,
+            },
             placeholder,
             why: why?,
             line,
@@ -77,19 +85,25 @@ impl Rule {
     }
 
     /// What the record says when the rule has matched.
-    pub(crate) fn reason(&self, policy: &str, finding: &Finding) -> Reason {
+    pub(crate) fn reason(&self, policy: &str, situation: &Situation, finding: &Finding) -> Reason {
+        let action = self.action_in(situation);
         Reason {
             policy: policy.to_owned(),
             rule: self.id.clone(),
-            action: self.action,
+            action,
             finding: finding.id.clone(),
             severity: finding.severity,
             score: finding.score,
             span: finding.span.clone(),
             cwe: finding.cwe,
             why: self.why.clone(),
-            placeholder: self.placeholder.clone(),
+            placeholder: self.placeholder.clone().filter(|_| action == Action::Redact),
         }
+    }
+
+    /// What it asks for in this situation, when it has matched.
+    pub(crate) fn action_in(&self, situation: &Situation) -> Action {
+        self.earlier.filter(|_| situation.turn == Turn::Earlier).unwrap_or(self.action)
     }
 
     fn is_about(&self, id: &FindingId) -> bool {

@@ -11,6 +11,8 @@ pub struct Situation {
     pub stage: Stage,
     /// Who wrote the text.
     pub provenance: Provenance,
+    /// Whether it is said now, or was said before and is only repeated.
+    pub turn: Turn,
     /// Whose traffic this is.
     pub tenant: String,
     /// The groups the caller's key belongs to.
@@ -25,6 +27,16 @@ pub struct Situation {
     pub now: u64,
     /// A number that is stable for the caller, for percentage roll-outs.
     pub roll_out_key: u64,
+}
+
+/// When a text of a conversation was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Turn {
+    /// In the turn that is to be answered, or in the answer.
+    #[default]
+    Current,
+    /// In a turn before it, which the client sends again with every request.
+    Earlier,
 }
 
 /// The direction a text travels.

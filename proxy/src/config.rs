@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{dialect::openai_chat::FieldPolicy, enforce::Keep, models::Environment};
+use crate::{dialect::FieldPolicy, enforce::Keep, models::Environment};
 
 /// The configuration. Every field has a default, so that an empty file is a configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where operators connect.
     pub admin: SocketAddr,
+    /// Further host names that this server answers to; its addresses and, on a loopback address, `localhost` are always among
+    /// them. Elsewhere every name is, unless some are given.
+    pub hosts: Vec<String>,
     /// The generator.
     pub upstream: UpstreamConfig,
     /// Files of policies; the pack `default` if there are none. `pack:NAME` names a shipped one.
@@ -45,6 +48,7 @@ impl Default for Config {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 8700).into(),
             admin: (Ipv4Addr::LOCALHOST, 8701).into(),
+            hosts: Vec::new(),
             upstream: UpstreamConfig::default(),
             policies: Vec::new(),
             rules: None,
@@ -120,11 +124,11 @@ pub enum UpstreamDialect {
     /// It is asked at start.
     #[default]
     Auto,
-    /// OpenAI's chat completions below `/v1`.
+    /// OpenAI's formats below `/v1`.
     OpenAi,
-    /// Ollama, which is asked through its OpenAI-compatible `/v1`.
+    /// Ollama's own formats below `/api`.
     Ollama,
-    /// Anthropic's messages; not served yet, and refused with a sentence that says so.
+    /// Anthropic's messages.
     Anthropic,
 }
 
@@ -206,7 +210,13 @@ pub struct LimitsConfig {
     pub body_bytes: usize,
     /// How long a body may take, in milliseconds.
     pub body_ms: u64,
-    /// Connections at once.
+    /// How long the head of a request may take, and each further KiB of a body, in milliseconds.
+    pub head_ms: u64,
+    /// How long a connection may be open with nothing to do, in milliseconds.
+    pub idle_ms: u64,
+    /// How long a client may read nothing of an answer that waits for it, in milliseconds.
+    pub stall_ms: u64,
+    /// Connections at once, at most 1,048,576.
     pub connections: usize,
     /// Answers to one request.
     pub choices: u64,
@@ -216,7 +226,16 @@ pub struct LimitsConfig {
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { body_bytes: 8 << 20, body_ms: 30_000, connections: 1024, choices: 8, parts: 20_000 }
+        Self {
+            body_bytes: 8 << 20,
+            body_ms: 30_000,
+            head_ms: 10_000,
+            idle_ms: 75_000,
+            stall_ms: 60_000,
+            connections: 1024,
+            choices: 8,
+            parts: 20_000,
+        }
     }
 }
 

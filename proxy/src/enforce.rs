@@ -12,26 +12,36 @@
 //! What does compile, so that the examples here fail for their own reason:
 //!
 //! ```
-//! # use ringfence::{dialect::openai_chat::{Request, answer::Writer}, enforce::{Cleared, Passed}, hold::Place, upstream::Upstream};
-//! async fn forward(upstream: &Upstream, request: Cleared<Request>) {
-//!     let _ = upstream.ask(request, None).await;
+//! # use ringfence::{dialect::{Answers, Request, Stream, Told}, enforce::{Cleared, Passed}, hold::Place};
+//! # use ringfence::upstream::{Credentials, Upstream};
+//! async fn forward(upstream: &Upstream, dialect: &'static dyn Answers, request: Cleared<Request>) {
+//!     let _ = upstream.ask(dialect, request, &Credentials::default()).await;
 //! }
-//! fn answer(writer: &Writer, place: &Place, text: &Cleared<Passed>) {
-//!     let _ = writer.piece(place, text, true);
-//! }
-//! ```
-//!
-//! ```compile_fail
-//! # use ringfence::{dialect::openai_chat::Request, upstream::Upstream};
-//! async fn forward_unread(upstream: &Upstream, request: Request) {
-//!     let _ = upstream.ask(request, None).await; // it takes a `Cleared<Request>`
+//! fn answer(stream: &mut dyn Stream, told: &mut Told, place: &Place, text: &Cleared<Passed>) {
+//!     let _ = stream.piece(place, text);
+//!     told.piece(place, text);
 //! }
 //! ```
 //!
 //! ```compile_fail
-//! # use ringfence::{dialect::openai_chat::answer::Writer, enforce::Passed, hold::Place};
-//! fn answer_unread(writer: &Writer, place: &Place, text: &Passed) {
-//!     let _ = writer.piece(place, text, true); // it takes a `&Cleared<Passed>`
+//! # use ringfence::{dialect::{Answers, Request}, upstream::{Credentials, Upstream}};
+//! async fn forward_unread(upstream: &Upstream, dialect: &'static dyn Answers, request: Request) {
+//!     // It takes a `Cleared<Request>`.
+//!     let _ = upstream.ask(dialect, request, &Credentials::default()).await;
+//! }
+//! ```
+//!
+//! ```compile_fail
+//! # use ringfence::{dialect::Stream, enforce::Passed, hold::Place};
+//! fn answer_unread(stream: &mut dyn Stream, place: &Place, text: &Passed) {
+//!     let _ = stream.piece(place, text); // it takes a `&Cleared<Passed>`
+//! }
+//! ```
+//!
+//! ```compile_fail
+//! # use ringfence::{dialect::Told, enforce::Passed, hold::Place};
+//! fn tell_unread(told: &mut Told, place: &Place, text: &Passed) {
+//!     told.piece(place, text); // it takes a `&Cleared<Passed>`
 //! }
 //! ```
 
@@ -40,7 +50,7 @@ mod record;
 
 use std::{sync::Arc, time::Duration};
 
-use policies::{Action, PolicySet, Provenance, Reason, Situation};
+use policies::{Action, PolicySet, Reason, Situation};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -49,9 +59,9 @@ pub use judge::{catalog, failures};
 use crate::{
     audit::{AuditError, AuditLog, Durable, Event, RecordDraft, Timestamp, redact},
     chat::Chat,
-    detect::Detector,
-    dialect::openai_chat::Request,
-    segment::{Kind, Segment},
+    detect::{Detector, Located},
+    dialect::Texts,
+    segment::{Kind, Part, Segment},
     telemetry::Metrics,
 };
 
@@ -85,9 +95,9 @@ pub struct Passed {
 }
 
 impl Cleared<Passed> {
-    /// The request whose texts were cleared, ready to be forwarded; `request` must be the one the segment was read from.
-    pub fn onto(self, request: Request) -> Cleared<Request> {
-        Cleared { value: request.with_texts(&self.value.texts), receipts: self.receipts }
+    /// The request or document whose texts were cleared; `whole` must be the one the segment was read from.
+    pub fn onto<T: Texts>(self, whole: T) -> Cleared<T> {
+        Cleared { value: whole.with_texts(&self.value.texts), receipts: self.receipts }
     }
 }
 
@@ -166,11 +176,7 @@ impl Enforcer {
     async fn enforce_in(&self, chat: &Arc<Chat>, segment: Segment) -> Result<Cleared<Passed>, Refusal> {
         let segment = Arc::new(segment);
         let verdict = self.judge(chat, &segment).await;
-        let receipts = self.record(chat, &segment, &verdict).await.map_err(|error| {
-            tracing::error!(%error, exchange = %chat.exchange, "a decision cannot be recorded, so it is a refusal");
-            self.metrics.unrecorded();
-            Refusal { exchange: chat.exchange, cause: Cause::Unrecorded, reasons: Vec::new() }
-        })?;
+        let receipts = self.keep_record(chat, &segment, &verdict).await?;
         self.metrics.decision(segment.stage, verdict.action());
         tracing::Span::current().record("ringfence.action", tracing::field::display(verdict.action()));
         if verdict.action() == Action::Block {
@@ -178,6 +184,34 @@ impl Enforcer {
         }
         let texts = segment.parts.iter().zip(&verdict.parts).map(|(part, judged)| judged.redacted(part.text()));
         Ok(Cleared { value: Passed { choice: segment.choice, texts: texts.collect() }, receipts })
+    }
+
+    /// Looks at a segment that goes nowhere, and tells what was found; the record says what the policies would decide.
+    ///
+    /// # Errors
+    /// A detector failed, or what was found cannot be recorded.
+    pub async fn assess(&self, chat: &Arc<Chat>, segment: Segment) -> Result<Vec<Located>, Refusal> {
+        let segment = Arc::new(segment);
+        let verdict = self.judge(chat, &segment).await;
+        self.keep_record(chat, &segment, &verdict).await?;
+        let failed = |located: &Located| located.finding.id.as_str().starts_with("detector.");
+        if verdict.found.iter().any(failed) {
+            return Err(Refusal { exchange: chat.exchange, cause: Cause::GuardUnavailable, reasons: Vec::new() });
+        }
+        Ok(verdict.found)
+    }
+
+    async fn keep_record(
+        &self,
+        chat: &Chat,
+        segment: &Segment,
+        verdict: &judge::Verdict,
+    ) -> Result<Vec<Durable>, Refusal> {
+        self.record(chat, segment, verdict).await.map_err(|error| {
+            tracing::error!(%error, exchange = %chat.exchange, "a decision cannot be recorded, so it is a refusal");
+            self.metrics.unrecorded();
+            Refusal { exchange: chat.exchange, cause: Cause::Unrecorded, reasons: Vec::new() }
+        })
     }
 
     /// Records a request that got no further than its path or its form.
@@ -226,10 +260,11 @@ impl Enforcer {
 /// Whose traffic it is while keys do not tell tenants apart.
 pub const TENANT: &str = "default";
 
-fn situation(chat: &Chat, segment: &Segment, provenance: Provenance) -> Situation {
+fn situation(chat: &Chat, segment: &Segment, part: &Part) -> Situation {
     Situation {
         stage: segment.stage,
-        provenance,
+        provenance: part.provenance,
+        turn: part.turn,
         tenant: chat.tenant.clone(),
         groups: Vec::new(),
         route: chat.route.clone(),
@@ -249,6 +284,17 @@ struct Judged {
 }
 
 impl Judged {
+    /// Whether what the policy would redact can be: a key and what is only read together have no place of their own, and
+    /// what is no text, or was not looked at, does not go away with the text around it.
+    fn can_be_redacted(&self) -> bool {
+        let is_text = |reason: &Reason| {
+            let finding = reason.finding.as_str();
+            !finding.starts_with("unreadable.") && !finding.starts_with("detector.")
+        };
+        let redacts = |reason: &&Reason| reason.action == Action::Redact;
+        matches!(self.kind, Kind::Turn | Kind::Detail) && self.decision.reasons.iter().filter(redacts).all(is_text)
+    }
+
     /// The text with what the policy redacts replaced.
     fn redacted(&self, text: &str) -> String {
         let mut spans: Vec<(std::ops::Range<usize>, String)> = Vec::new();

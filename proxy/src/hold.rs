@@ -65,18 +65,18 @@ impl Hold {
                     self.lane(choice, lane).push(&text);
                 }
             }
-            Event::ToolCall { choice, index, id, name, arguments } => {
+            Event::ToolCall { choice, lane: call, id, name, arguments } => {
                 if self.takes(choice) {
                     self.grow(name.len() + arguments.len())?;
                     // A later call means that the earlier ones are complete.
                     for lane in &mut self.lanes {
                         if lane.place.choice == choice
-                            && matches!(lane.place.lane, Lane::Tool(earlier) if earlier < index)
+                            && matches!((lane.place.lane, call), (Lane::Tool(earlier), Lane::Tool(index)) if earlier < index)
                         {
                             lane.end();
                         }
                     }
-                    self.lane(choice, Lane::Tool(index)).push_call(id, &name, &arguments);
+                    self.lane(choice, call).push_call(id, &name, &arguments);
                 }
             }
             Event::Finish { choice, reason } => {

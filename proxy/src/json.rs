@@ -42,6 +42,36 @@ pub fn fold(key: &str) -> String {
         .collect()
 }
 
+/// The strings and keys of a JSON text that do not stand in it as they are, because escapes hide them; none if it is not JSON.
+pub fn hidden(text: &str) -> Vec<String> {
+    fn collect(value: &Value, strings: &mut Vec<String>) {
+        match value {
+            Value::String(text) => strings.push(text.clone()),
+            Value::Array(items) => items.iter().for_each(|item| collect(item, strings)),
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    strings.push(name.clone());
+                    collect(value, strings);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut strings = Vec::new();
+    // What has no escape hides nothing.
+    if text.contains('\\')
+        && let Ok(value) = parse(text.as_bytes())
+    {
+        collect(&value, &mut strings);
+        strings.retain(|string| !text.contains(string.as_str()));
+    }
+    strings
+}
+
+/// The largest whole number that every reader of JSON reads as itself (RFC 8259, 6): others know only doubles.
+const EXACT: u64 = (1 << 53) - 1;
+const INEXACT: &str = "a whole number beyond 2^53 - 1, which readers round differently";
+
 struct Strict {
     depth: usize,
 }
@@ -76,12 +106,12 @@ impl<'de> Visitor<'de> for Strict {
         Ok(Value::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Value, E> {
+        if value.unsigned_abs() > EXACT { Err(E::custom(INEXACT)) } else { Ok(value.into()) }
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
+        if value > EXACT { Err(E::custom(INEXACT)) } else { Ok(value.into()) }
     }
 
     /// An integer of 64 bits or more arrives here as a float that has lost digits, so it is refused by its size.
@@ -144,6 +174,8 @@ mod tests {
             r#"{"a":1e400}"#,
             r#"{"a":18446744073709551616}"#,
             r#"{"a":-9223372036854775809}"#,
+            r#"{"a":9007199254740992}"#,
+            r#"{"a":-9007199254740992}"#,
             r#"{"a":"\ud800"}"#,
             "{} {}",
             "{\"a\":\"\u{1}\"}",

@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 use axum::{
     Router,
     extract::{Path, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{Html, IntoResponse, Response},
     routing::get,
@@ -15,7 +15,12 @@ use axum::{
 use prometheus::Registry;
 use uuid::Uuid;
 
-use crate::{audit::AuditLog, telemetry::Telemetry, upstream::Upstream};
+use crate::{
+    audit::AuditLog,
+    serve::Hosts,
+    telemetry::Telemetry,
+    upstream::{Credentials, Upstream},
+};
 
 /// What the operators' side shows.
 pub struct Review {
@@ -27,6 +32,8 @@ pub struct Review {
     pub directory: PathBuf,
     /// The generator.
     pub upstream: Arc<crate::serve::Service>,
+    /// The names this side answers to.
+    pub hosts: Hosts,
     /// What is in force, as lines of name and value.
     pub in_force: Vec<(&'static str, String)>,
 }
@@ -40,7 +47,7 @@ pub fn router(review: Arc<Review>) -> Router {
         .route("/", get(newest))
         .route("/exchange/{id}", get(exchange))
         .route("/style.css", get(|| async { ([(header::CONTENT_TYPE, "text/css")], page::STYLE) }))
-        .layer(middleware::from_fn(guarded))
+        .layer(middleware::from_fn_with_state(Arc::clone(&review), guarded))
         .with_state(review)
 }
 
@@ -51,7 +58,7 @@ async fn ready(State(review): State<Arc<Review>>) -> Response {
     }
     match &review.upstream.upstream {
         Upstream::InProcess(_) => "ready\n".into_response(),
-        upstream @ Upstream::Http(_) => match upstream.models(None).await {
+        upstream @ Upstream::Http(_) => match upstream.models(&Credentials::default()).await {
             Ok(_) => "ready\n".into_response(),
             Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
         },
@@ -84,10 +91,10 @@ fn show<E: std::fmt::Display>(page: Result<Result<String, E>, tokio::task::JoinE
 }
 
 /// Nothing on a page runs or is fetched from elsewhere, and a foreign name that points here (DNS rebinding) is refused.
-async fn guarded(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if !is_local(host) {
-        return (StatusCode::FORBIDDEN, "this host name is not served here; use the address itself\n").into_response();
+async fn guarded(State(review): State<Arc<Review>>, request: Request, next: Next) -> Response {
+    if !is_own(&review.hosts, request.headers(), request.uri()) {
+        let message = "this host name is not served here; use the address itself, or add the name to `hosts`\n";
+        return (StatusCode::MISDIRECTED_REQUEST, message).into_response();
     }
     let mut response = next.run(request).await;
     let policy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -99,26 +106,48 @@ async fn guarded(request: Request, next: Next) -> Response {
     response
 }
 
-fn is_local(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    name == "localhost" || bare.parse::<std::net::IpAddr>().is_ok()
+/// Whether a request names one host, in one or both of its places, and that is one of ours.
+fn is_own(hosts: &Hosts, headers: &HeaderMap, uri: &Uri) -> bool {
+    let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
+    let named: Vec<&[u8]> =
+        authority.into_iter().chain(headers.get_all(header::HOST).iter().map(HeaderValue::as_bytes)).collect();
+    match named.as_slice() {
+        [host] => hosts.admits(host) == Some(true),
+        [authority, host] => authority == host && uri.authority().is_some() && hosts.admits(host) == Some(true),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_local;
+    use axum::http::{HeaderMap, Uri, header};
+
+    use super::{Hosts, is_own};
+
+    fn own(uri: &str, named: &[&str]) -> bool {
+        let hosts = Hosts::new("127.0.0.1:8701".parse().unwrap(), &["review.example".to_owned()]).unwrap();
+        let mut headers = HeaderMap::new();
+        for host in named {
+            headers.append(header::HOST, host.parse().unwrap());
+        }
+        is_own(&hosts, &headers, &uri.parse::<Uri>().unwrap())
+    }
 
     #[test]
     fn foreign_names_are_refused() {
-        for host in ["127.0.0.1:8701", "localhost:8701", "[::1]:8701", "10.1.2.3", "localhost"] {
-            assert!(is_local(host), "{host}");
+        for host in ["127.0.0.1:8701", "localhost:8701", "[::1]:8701", "localhost", "review.example:1"] {
+            assert!(own("/", &[host]), "{host}");
         }
-        for host in ["evil.example:8701", "localhost.evil.example", "", "127.0.0.1.evil.example:1"] {
-            assert!(!is_local(host), "{host}");
+        for host in ["evil.example:8701", "localhost.evil.example", "", "127.0.0.1.evil.example:1", "10.1.2.3"] {
+            assert!(!own("/", &[host]), "{host}");
         }
+        assert!(!own("/", &[]) && !own("/", &["localhost", "localhost"]));
+    }
+
+    #[test]
+    fn the_authority_of_http2_counts() {
+        assert!(own("http://localhost:8701/", &[]) && own("http://localhost/", &["localhost"]));
+        assert!(!own("http://evil.example/", &[]) && !own("http://evil.example/", &["localhost"]));
+        assert!(!own("http://localhost/", &["evil.example"]));
     }
 }

@@ -4,9 +4,9 @@ mod cut;
 
 use std::{ops::Range, sync::Arc};
 
-use policies::{Provenance, Stage};
+use policies::{Provenance, Stage, Turn};
 
-pub use cut::{MAX_HELD, next_cut};
+pub use cut::{Fence, MAX_HELD, fence_at, next_cut};
 
 /// A run of text that is judged as one: a whole request, or a piece of an answer.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub struct Part {
     pub provenance: Provenance,
     /// What kind of text it is.
     pub kind: Kind,
+    /// Whether it was said now or before.
+    pub turn: Turn,
     whole: Arc<str>,
     range: Range<usize>,
 }
@@ -41,7 +43,7 @@ pub struct Part {
 impl Part {
     /// A text that stands alone.
     pub fn new(field: String, path: Vec<Step>, provenance: Provenance, kind: Kind, text: &str) -> Self {
-        Self { field, path, provenance, kind, whole: text.into(), range: 0..text.len() }
+        Self { field, path, provenance, kind, turn: Turn::Current, whole: text.into(), range: 0..text.len() }
     }
 
     /// The piece `range` of an answer's field, `whole` as far as it is known.
@@ -49,7 +51,8 @@ impl Part {
     /// A range beyond the text, or within a character, is an empty piece at the end.
     pub fn piece(field: String, kind: Kind, whole: &Arc<str>, range: Range<usize>) -> Self {
         let range = if whole.get(range.clone()).is_some() { range } else { whole.len()..whole.len() };
-        Self { field, path: Vec::new(), provenance: Provenance::Assistant, kind, whole: Arc::clone(whole), range }
+        let (path, provenance, whole) = (Vec::new(), Provenance::Assistant, Arc::clone(whole));
+        Self { field, path, provenance, kind, turn: Turn::Current, whole, range }
     }
 
     /// The text to be judged.
@@ -77,6 +80,8 @@ pub enum Kind {
     Detail,
     /// A key of an object; it cannot be replaced.
     Key,
+    /// Several texts as they are read one after the other; what is found in it only counts beyond what is found in them.
+    Joined,
 }
 
 /// One step into a JSON document.

@@ -51,7 +51,8 @@ impl Telemetry {
             })
             .transpose()?;
         let filter = EnvFilter::try_new(filter).map_err(|error| failed(&error))?;
-        let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+        let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_target(false);
         let spans =
             traces.as_ref().map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("ringfence")));
         // A second start in one process (tests) keeps the first subscriber.

@@ -1,6 +1,7 @@
 //! An upstream that says what the script says, and remembers what it was asked.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
@@ -24,6 +25,9 @@ pub struct Script {
     pub pause: Duration,
 }
 
+/// Chooses what is answered by a request's first line and body.
+pub type Choice = dyn Fn(&str, &str) -> Script + Send + Sync;
+
 /// A server on a loopback port.
 pub struct ScriptedUpstream {
     /// Its root URL.
@@ -34,6 +38,9 @@ pub struct ScriptedUpstream {
 #[derive(Default)]
 struct State {
     script: Mutex<Script>,
+    /// What chooses the script of each request, if it is not the same for all.
+    choice: Option<Box<Choice>>,
+    paths: Mutex<BTreeSet<String>>,
     asked: Mutex<Vec<String>>,
     broken: Mutex<u32>,
 }
@@ -41,9 +48,18 @@ struct State {
 impl ScriptedUpstream {
     /// Starts it; it lives as long as the test's process.
     pub fn start() -> Self {
+        Self::start_as(State::default())
+    }
+
+    /// The same, where every request has a script of its own.
+    pub fn choosing(choice: impl Fn(&str, &str) -> Script + Send + Sync + 'static) -> Self {
+        Self::start_as(State { choice: Some(Box::new(choice)), ..State::default() })
+    }
+
+    fn start_as(state: State) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(State::default());
+        let state = Arc::new(state);
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -64,6 +80,11 @@ impl ScriptedUpstream {
         std::mem::take(&mut self.state.asked.lock().unwrap())
     }
 
+    /// Where it was asked.
+    pub fn paths(&self) -> BTreeSet<String> {
+        self.state.paths.lock().unwrap().clone()
+    }
+
     /// How many answers ended because the other side left.
     pub fn abandoned(&self) -> u32 {
         *self.state.broken.lock().unwrap()
@@ -74,7 +95,14 @@ fn serve(mut stream: TcpStream, state: &State) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     loop {
         let Some((line, body)) = request(&mut reader) else { return };
-        if line.starts_with("GET /v1/models ") {
+        state.paths.lock().unwrap().extend(line.split(' ').nth(1).map(str::to_owned));
+        if state.choice.is_none() && line.starts_with("GET /api/version ") {
+            if stream.write_all(b"HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n").is_err() {
+                return;
+            }
+            continue;
+        }
+        if state.choice.is_none() && line.starts_with("GET /v1/models ") {
             let list = r#"{"object":"list","data":[{"id":"scripted","object":"model"}]}"#;
             let head =
                 format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", list.len());
@@ -83,8 +111,14 @@ fn serve(mut stream: TcpStream, state: &State) {
             }
             continue;
         }
-        state.asked.lock().unwrap().push(body);
-        let script = state.script.lock().unwrap().clone();
+        let script = match &state.choice {
+            Some(choose) => choose(&line, &body),
+            None => state.script.lock().unwrap().clone(),
+        };
+        // Questions about models are no chats; some are asked at start.
+        if line.starts_with("POST ") {
+            state.asked.lock().unwrap().push(body);
+        }
         if answer(&mut stream, &script).is_err() {
             *state.broken.lock().unwrap() += 1;
             return;

@@ -1,7 +1,7 @@
 //! The arithmetic of the models: products of eight-bit numbers, and the few functions around them.
 //!
 //! Weights stay in the blocks their file has: whole numbers of four to eight bits, with a scale for every 32 of them
-//! along a row ([`Matrix`]). Inputs are rounded to eight bits with a scale for every 32 values ([`Activations`]), so that
+//! along a row (`Matrix`). Inputs are rounded to eight bits with a scale for every 32 values (`Activations`), so that
 //! one large value costs its neighbours nothing. Sums over 32 products are exact; the rest is 32-bit floating point.
 //!
 //! Every kernel exists three times, for AVX-512 VNNI, for AVX2, and in portable Rust, which is what the other two are

@@ -1,7 +1,7 @@
 //! What a decision is made of.
 
 use super::{catalog, finding, set, situation};
-use crate::{Action, Catalog, Policy, PolicySet, Provenance, Severity, Situation, Stage};
+use crate::{Action, Catalog, Policy, PolicySet, Provenance, Severity, Situation, Stage, Turn};
 
 const RULES: &str = "\
 policy: p
@@ -133,4 +133,17 @@ fn the_hash_depends_on_the_texts_alone() {
     let named =
         |file: &str| PolicySet::new(vec![Policy::parse(file, RULES, &catalog()).unwrap()], &Catalog::new([])).unwrap();
     assert_eq!(named("a.yaml").hash(), named("b.yaml").hash(), "file name");
+}
+
+#[test]
+fn an_earlier_turn_may_cost_something_else() {
+    let text = "policy: p\nrules:\n  - {id: a, finding: guard, stage: input, action: block, earlier: redact, placeholder: '[gone]', why: w}\ncases:\n  - {stage: input, finding: {id: guard.S1}, expect: block}\n  - {stage: input, turn: earlier, finding: {id: guard.S1}, expect: redact}\n";
+    let policy = Policy::parse("p.yaml", text, &catalog()).unwrap();
+    assert_eq!(policy.run_cases(), []);
+    let seen = [finding("guard.S1", Severity::Error, 1.0)];
+    let now = situation(Stage::Input, Provenance::User);
+    let before = Situation { turn: Turn::Earlier, ..now.clone() };
+    let (now, before) = (policy.decide(&now, &seen), policy.decide(&before, &seen));
+    assert_eq!((now.action, now.reasons[0].placeholder.as_deref()), (Action::Block, None));
+    assert_eq!((before.action, before.reasons[0].placeholder.as_deref()), (Action::Redact, Some("[gone]")));
 }

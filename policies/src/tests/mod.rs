@@ -26,6 +26,7 @@ fn catalog() -> Catalog {
         "unreadable.tokens",
         "unreadable.part",
         "unreadable.long",
+        "unreadable.encoded",
         "request.unknown-field",
         "detector.guard.failed",
         "detector.guard.late",
@@ -72,5 +73,6 @@ fn situation(stage: Stage, provenance: Provenance) -> Situation {
         model: "smollm2".into(),
         now: 0,
         roll_out_key: 0,
+        turn: crate::Turn::Current,
     }
 }

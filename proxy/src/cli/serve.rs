@@ -17,13 +17,14 @@ use tokio::{net::TcpListener, sync::watch};
 use crate::{
     audit::{AuditLog, Options},
     config::{self, Config, UpstreamDialect},
+    dialect::Family,
     enforce::Enforcer,
     house::House,
     models::{MODELS, ModelStore, Progress},
     review::{self, Review},
-    serve::{Service, serve},
+    serve::{Hosts, Service, serve},
     telemetry::Telemetry,
-    upstream::{HttpUpstream, InProcess, Upstream, discover, probe},
+    upstream::{Found, HttpUpstream, InProcess, Upstream, discover, probe},
 };
 
 /// The arguments of `ringfence serve`; they win over the configuration file.
@@ -83,6 +84,7 @@ async fn start(config: Config) -> anyhow::Result<()> {
     let listener = bind(config.listen, "--listen").await?;
     let admin = bind(config.admin, "--admin").await?;
     let (proxy_address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
+    let (hosts, admin_hosts) = (Hosts::new(proxy_address, &config.hosts)?, Hosts::new(admin_address, &config.hosts)?);
     let directory = config.audit.directory.clone().or_else(config::default_audit_directory);
     let directory =
         directory.ok_or_else(|| anyhow!("no home directory to keep the audit log in; give one with --audit"))?;
@@ -109,6 +111,7 @@ async fn start(config: Config) -> anyhow::Result<()> {
         text_rules: house.text_rules.clone(),
         refusal: config.refusal,
         unknown_fields: config.unknown_fields,
+        hosts,
         limits: config.limits.clone(),
     });
     let text_rules = house.text_rules.as_ref().map_or(0, |rules| rules.ids().count());
@@ -126,6 +129,7 @@ async fn start(config: Config) -> anyhow::Result<()> {
         audit: Arc::clone(&audit),
         directory: directory.clone(),
         upstream: Arc::clone(&service),
+        hosts: admin_hosts,
         in_force: in_force.clone(),
     });
     banner(&in_force, &model)?;
@@ -162,10 +166,11 @@ async fn upstream(config: &Config) -> anyhow::Result<(Upstream, String)> {
         (Some(url), None) => http_upstream(url, config).await,
         (None, Some(model)) => in_process(model).await,
         (None, None) => {
-            if let Some(found) = discover().await {
-                writeln!(io::stdout(), "found {} at {}", found.name, found.root)?;
+            if let Some((name, root, found)) = discover().await {
+                writeln!(io::stdout(), "found {name} at {root}")?;
                 let model = found.models.first().cloned().unwrap_or_default();
-                return Ok((Upstream::Http(Box::new(HttpUpstream::new(found.root, wanted.silence()))), model));
+                let upstream = HttpUpstream::new(root, found.families, wanted.silence());
+                return Ok((Upstream::Http(Box::new(upstream)), model));
             }
             let [smallest, ..] = MODELS else {
                 bail!("no generator answers on the usual ports; name one with --upstream")
@@ -181,17 +186,21 @@ async fn http_upstream(url: &str, config: &Config) -> anyhow::Result<(Upstream, 
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
         bail!("upstream `{url}` must be a server's root URL, such as http://127.0.0.1:11434");
     }
-    if config.upstream.dialect == UpstreamDialect::Anthropic {
-        bail!(
-            "upstream `{url}`: an upstream that speaks Anthropic's messages cannot be asked yet; use `openai` or `ollama`"
-        );
-    }
-    let models = probe(url).await;
-    if models.is_none() && config.upstream.dialect == UpstreamDialect::Auto {
-        eprintln!("warning: {url} does not list its models; taking it for a server of OpenAI's chat completions");
-    }
-    let model = models.and_then(|models| models.first().cloned()).unwrap_or_else(|| "llama3".to_owned());
-    Ok((Upstream::Http(Box::new(HttpUpstream::new(url, config.upstream.silence()))), model))
+    let dialect = config.upstream.dialect;
+    let found = probe(url, dialect).await.unwrap_or_else(|| {
+        let family = match dialect {
+            UpstreamDialect::Auto | UpstreamDialect::OpenAi => Family::OpenAi,
+            UpstreamDialect::Ollama => Family::Ollama,
+            UpstreamDialect::Anthropic => Family::Anthropic,
+        };
+        if dialect == UpstreamDialect::Auto {
+            eprintln!("warning: {url} does not say what it speaks; taking it for a server of OpenAI's formats");
+        }
+        Found { families: vec![family], models: Vec::new() }
+    });
+    let model = found.models.first().cloned().unwrap_or_else(|| "llama3".to_owned());
+    let upstream = HttpUpstream::new(url, found.families, config.upstream.silence());
+    Ok((Upstream::Http(Box::new(upstream)), model))
 }
 
 async fn in_process(model: &str) -> anyhow::Result<(Upstream, String)> {

@@ -25,6 +25,11 @@ const REPORTED: f32 = 0.2;
 const ANSWER_WINDOW: usize = 512;
 /// So many words may be a sentence, which is judged alone: beside others it would be diluted.
 const SENTENCE: usize = 4;
+/// So much new text is judged in one segment, in bytes; what lies beyond is reported as unreadable, never left out in
+/// silence. It is what the guard reads well within its usual deadline.
+const LONGEST: usize = 256 << 10;
+/// What is reported of a text beyond that.
+const TOO_LONG: &str = "unreadable.long";
 /// Verdicts computed at once; more only share the same cores.
 const AT_ONCE: usize = 2;
 
@@ -48,7 +53,7 @@ impl Guard {
     /// What a guard with this taxonomy can report.
     pub fn catalog_of(taxonomy: &Taxonomy) -> Vec<FindingId> {
         let names: Vec<String> = taxonomy.hazards.iter().map(|hazard| format!("guard.{}", hazard.code)).collect();
-        ids(names.iter().map(String::as_str))
+        ids(names.iter().map(String::as_str).chain([TOO_LONG]))
     }
 }
 
@@ -87,10 +92,14 @@ fn judge(
     let mut found = Vec::new();
     let mut new = Vec::new();
     for question in questions(chat, segment) {
-        match memory.recall(&question.key()) {
+        match memory.recall(&question.key(&chat.tenant)) {
             Some(assessment) => report(model, &question, &assessment, &mut found)?,
             None => new.push(question),
         }
+    }
+    let beyond = new.split_off(within_budget(&new));
+    for question in &beyond {
+        found.push(too_long(question)?);
     }
     let conversations: Vec<Conversation<'_>> = new.iter().map(Question::conversation).collect();
     for (question, verdict) in new.iter().zip(model.assess(&conversations, deadline)) {
@@ -99,9 +108,33 @@ fn judge(
             other => DetectorError::Failed(other.to_string()),
         })?;
         report(model, question, &assessment, &mut found)?;
-        memory.keep(question.key(), assessment);
+        memory.keep(question.key(&chat.tenant), assessment);
     }
     if Instant::now() >= deadline { Err(DetectorError::Late) } else { Ok(found) }
+}
+
+/// How many of the questions, from the first on, are short enough to be judged together.
+fn within_budget(questions: &[Question]) -> usize {
+    let mut total = 0_usize;
+    let fits = |question: &&Question| {
+        total = total.saturating_add(question.text.len());
+        total <= LONGEST
+    };
+    questions.iter().take_while(fits).count()
+}
+
+fn too_long(question: &Question) -> Result<Located, DetectorError> {
+    let id = FindingId::parse(TOO_LONG).map_err(|error| DetectorError::Failed(error.to_string()))?;
+    let finding = Finding {
+        id,
+        severity: Severity::Error,
+        score: 1.0,
+        span: 0..question.length,
+        message: format!("there is more text here than the guard reads at once ({LONGEST} bytes)"),
+        language: None,
+        cwe: None,
+    };
+    Ok(Located { part: question.part, finding })
 }
 
 /// One text to be judged, in the light of the turn before it.
@@ -114,8 +147,8 @@ struct Question {
 }
 
 impl Question {
-    fn key(&self) -> Key {
-        memory::key(self.role, self.before.as_deref(), &self.text)
+    fn key(&self, tenant: &str) -> Key {
+        memory::key(tenant, self.role, self.before.as_deref(), &self.text)
     }
 
     fn conversation(&self) -> Conversation<'_> {
@@ -130,9 +163,16 @@ fn questions(chat: &Chat, segment: &Segment) -> Vec<Question> {
     let mut all = Vec::new();
     let mut details: Vec<(Provenance, usize, String)> = Vec::new();
     for (index, part) in segment.parts.iter().enumerate() {
-        if part.kind == Kind::Turn || part.text().split_whitespace().nth(SENTENCE - 1).is_some() {
+        // An operator's orders read like an attack when they are taken for the user's.
+        if part.kind == Kind::Joined && part.provenance == Provenance::System {
+            continue;
+        }
+        if matches!(part.kind, Kind::Turn | Kind::Joined) || part.text().split_whitespace().nth(SENTENCE - 1).is_some()
+        {
             ask(chat, segment, index, part, &mut all);
         } else {
+            // A word may be a whole text in disguise.
+            disguised(index, part, &mut all);
             match details.iter_mut().find(|(provenance, ..)| *provenance == part.provenance) {
                 Some((_, _, text)) => {
                     text.push('\n');
@@ -162,7 +202,14 @@ fn ask(chat: &Chat, segment: &Segment, index: usize, part: &Part, all: &mut Vec<
         length: part.text().len(),
     };
     all.push(question(text));
-    all.extend(views(text).iter().map(|view| question(&view.text)));
+    all.extend(views(text).views.iter().map(|view| question(&view.text)));
+}
+
+fn disguised(index: usize, part: &Part, all: &mut Vec<Question>) {
+    let role = role(part.provenance);
+    let length = part.text().len();
+    let views = views(part.text()).views.into_iter();
+    all.extend(views.map(|view| Question { part: index, role, before: None, text: view.text, length }));
 }
 
 /// The last `length` bytes of a text, from a character's beginning on.
@@ -214,4 +261,23 @@ fn report(
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST, Question, Role, too_long, within_budget};
+
+    fn question(length: usize) -> Question {
+        Question { part: 3, role: Role::User, before: None, text: "x".repeat(length), length }
+    }
+
+    #[test]
+    fn what_is_too_long_is_reported_and_not_left_out() {
+        assert_eq!(within_budget(&[question(LONGEST)]), 1);
+        assert_eq!(within_budget(&[question(LONGEST + 1)]), 0);
+        assert_eq!(within_budget(&[question(LONGEST), question(1), question(0)]), 1);
+        let located = too_long(&question(LONGEST + 1)).unwrap();
+        assert_eq!((located.part, located.finding.id.as_str()), (3, "unreadable.long"));
+        assert_eq!(located.finding.span, 0..LONGEST + 1);
+    }
 }

@@ -11,13 +11,12 @@ use crate::{chat::Chat, segment::Segment};
 #[derive(Debug, Default)]
 pub struct Shape;
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 6] = [
     "unreadable.image",
     "unreadable.audio",
     "unreadable.file",
     "unreadable.tokens",
     "unreadable.part",
-    "unreadable.long",
     "request.unknown-field",
 ];
 

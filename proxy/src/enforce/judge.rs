@@ -22,6 +22,8 @@ const MOST: usize = 256;
 pub(super) struct Verdict {
     /// One entry for each part.
     pub(super) parts: Vec<Judged>,
+    /// What was found.
+    pub(super) found: Vec<Located>,
     /// Microseconds each detector took.
     pub(super) detectors: BTreeMap<String, u64>,
     /// When the segment came to the door.
@@ -29,10 +31,10 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    /// The strictest action over all parts; a key that would have to be redacted cannot be, and is a block.
+    /// The strictest action over all parts; what would have to be redacted and cannot be is a block.
     pub(super) fn action(&self) -> Action {
         let strict = |judged: &Judged| match judged.decision.action {
-            Action::Redact if judged.kind == Kind::Key => Action::Block,
+            Action::Redact if !judged.can_be_redacted() => Action::Block,
             action => action,
         };
         self.parts.iter().map(strict).max().unwrap_or(Action::Allow)
@@ -56,15 +58,50 @@ impl Enforcer {
         }
         found.sort_by_key(|located| std::cmp::Reverse(located.finding.severity));
         found.truncate(MOST);
+        self.drop_seen_apart(chat, segment, &mut found);
         let parts = segment.parts.iter().enumerate().map(|(index, part)| {
             let of_part = |located: &&Located| located.part == index;
             let findings: Vec<Finding> = found.iter().filter(of_part).map(|located| located.finding.clone()).collect();
-            let decision = self.policies.decide(&situation(chat, segment, part.provenance), &findings);
+            let decision = self.policies.decide(&situation(chat, segment, part), &findings);
             let private = findings.iter().filter(|finding| is_private(&finding.id));
             let private = private.map(|finding| (finding.span.clone(), format!("[{}]", finding.id))).collect();
             Judged { decision, private, kind: part.kind }
         });
-        Verdict { parts: parts.collect(), detectors, since }
+        Verdict { parts: parts.collect(), found, detectors, since }
+    }
+
+    /// Leaves of what was found in joined texts only what was not found, and answered, as often in the texts themselves.
+    ///
+    /// What was found in one of them answers for it only if it is removed, or costs as much by itself: one that is let
+    /// pass there, for its author or for being mild, does not excuse what the whole says.
+    fn drop_seen_apart(&self, chat: &Chat, segment: &Segment, found: &mut Vec<Located>) {
+        let part = |located: &Located| segment.parts.get(located.part);
+        let is_joined = |located: &Located| part(located).is_some_and(|part| part.kind == Kind::Joined);
+        if !found.iter().any(is_joined) {
+            return;
+        }
+        let action = |located: &Located| {
+            let findings = std::slice::from_ref(&located.finding);
+            part(located)
+                .map_or(Action::Block, |part| self.policies.decide(&situation(chat, segment, part), findings).action)
+        };
+        let mut apart: BTreeMap<String, Vec<Action>> = BTreeMap::new();
+        for located in found.iter().filter(|located| !is_joined(located)) {
+            apart.entry(located.finding.id.to_string()).or_default().push(action(located));
+        }
+        let mut joined: BTreeMap<(usize, String), usize> = BTreeMap::new();
+        found.retain(|located| {
+            let id = located.finding.id.to_string();
+            // A failure counts whatever it was that could not be judged.
+            if !is_joined(located) || id.starts_with("detector.") {
+                return true;
+            }
+            let least = action(located).min(Action::Redact);
+            let answered = apart.get(&id).map_or(0, |all| all.iter().filter(|action| **action >= least).count());
+            let count = joined.entry((located.part, id)).or_default();
+            *count += 1;
+            *count > answered
+        });
     }
 
     async fn look(

@@ -10,7 +10,7 @@ use super::{Enforcer, Judged, Keep, judge::Verdict, replaced};
 use crate::{
     audit::{AuditError, Content, Durable, Event, Latency, RecordDraft},
     chat::Chat,
-    segment::{Part, Segment},
+    segment::{Kind, Part, Segment},
 };
 
 impl Enforcer {
@@ -40,7 +40,8 @@ impl Enforcer {
                 draft
             })
             .collect();
-        let quiet: Vec<(&Part, &Judged)> = both().filter(|(_, judged)| judged.decision.reasons.is_empty()).collect();
+        let quiet = both().filter(|(part, judged)| judged.decision.reasons.is_empty() && part.kind != Kind::Joined);
+        let quiet: Vec<(&Part, &Judged)> = quiet.collect();
         if !quiet.is_empty() || drafts.is_empty() {
             let mut draft = self.decision_draft(chat, segment, verdict);
             let (mut text, mut private) = (String::new(), Vec::new());

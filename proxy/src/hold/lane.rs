@@ -7,9 +7,8 @@ use policies::Stage;
 
 use super::Place;
 use crate::{
-    dialect::openai_chat::event::LEGACY,
     json,
-    segment::{Kind, MAX_HELD, Part, Segment, next_cut},
+    segment::{Fence, Kind, MAX_HELD, Part, Segment, fence_at, next_cut},
     upstream::Lane,
 };
 
@@ -20,6 +19,8 @@ pub(super) struct LaneText {
     text: String,
     /// How far segments were handed out.
     start: usize,
+    /// The code fence that is open there.
+    fence: Option<Fence>,
     number: u64,
     ended: bool,
     done: bool,
@@ -28,7 +29,16 @@ pub(super) struct LaneText {
 impl LaneText {
     pub(super) fn new(choice: u32, lane: Lane) -> Self {
         let place = Place { choice, lane, id: None };
-        Self { place, name: String::new(), text: String::new(), start: 0, number: 0, ended: false, done: false }
+        Self {
+            place,
+            name: String::new(),
+            text: String::new(),
+            start: 0,
+            fence: None,
+            number: 0,
+            ended: false,
+            done: false,
+        }
     }
 
     pub(super) fn push(&mut self, text: &str) {
@@ -65,26 +75,33 @@ impl LaneText {
         if self.done {
             return Vec::new();
         }
-        if matches!(self.place.lane, Lane::Tool(_)) {
+        if matches!(self.place.lane, Lane::Tool(_) | Lane::Function) {
             return if self.ended { vec![self.call()] } else { Vec::new() };
         }
-        let whole: Arc<str> = self.text.as_str().into();
         let mut ready = Vec::new();
-        while let Some(cut) = self.cut(rules) {
-            ready.push(self.piece(&whole, cut, false));
+        // The text so far is copied only if something of it is ready.
+        let mut copy: Option<Arc<str>> = None;
+        loop {
+            let (end, last) = match self.cut(rules) {
+                Some(cut) => (cut, false),
+                None if self.ended => (self.text.len(), true),
+                None => return ready,
+            };
+            let whole = Arc::clone(copy.get_or_insert_with(|| self.text.as_str().into()));
+            ready.push(self.piece(&whole, end, last));
+            self.done = last;
+            if last {
+                return ready;
+            }
         }
-        if self.ended {
-            self.done = true;
-            ready.push(self.piece(&whole, whole.len(), true));
-        }
-        ready
     }
 
     /// The next cut, moved back to where no text rule is amid a match; or the one after it, where a match spans it all.
     fn cut(&self, rules: Option<&TextRules>) -> Option<usize> {
         let mut probe = self.start;
         loop {
-            let cut = next_cut(&self.text, probe)?;
+            let fence = fence_at(&self.text, self.start, self.fence, probe);
+            let cut = next_cut(&self.text, probe, fence)?;
             match rules.and_then(|rules| rules.holds_from(self.text.get(..cut)?, self.start)) {
                 Some(open) if open > self.start => return Some(open.min(cut)),
                 Some(_) if cut - self.start <= MAX_HELD => probe = cut,
@@ -95,6 +112,7 @@ impl LaneText {
 
     fn piece(&mut self, whole: &Arc<str>, end: usize, last: bool) -> (Place, Segment) {
         let part = Part::piece(self.field(), Kind::Turn, whole, self.start..end);
+        self.fence = fence_at(&self.text, self.start, self.fence, end);
         self.start = end;
         let segment =
             Segment { stage: Stage::Output, choice: self.place.choice, number: self.number, last, parts: vec![part] };
@@ -109,12 +127,8 @@ impl LaneText {
         let part =
             |name: &str, kind, text: &str| Part::piece(format!("{field}.{name}"), kind, &text.into(), 0..text.len());
         let mut parts = vec![part("name", Kind::Detail, &self.name), part("arguments", Kind::Turn, &self.text)];
-        let mut strings = Vec::new();
-        if let Ok(arguments) = json::parse(self.text.as_bytes()) {
-            collect(&arguments, &mut strings);
-        }
         // Such a string cannot be replaced in place, so redacting it is refusing the call.
-        strings.retain(|text| !self.text.contains(text.as_str()));
+        let strings = json::hidden(&self.text);
         parts.extend(strings.iter().map(|text| part("arguments{}", Kind::Key, text)));
         (self.place.clone(), Segment { stage: Stage::Output, choice: self.place.choice, number: 0, last: true, parts })
     }
@@ -124,22 +138,8 @@ impl LaneText {
             Lane::Content => "content".to_owned(),
             Lane::Reasoning => "reasoning_content".to_owned(),
             Lane::Refusal => "refusal".to_owned(),
-            Lane::Tool(LEGACY) => "function_call".to_owned(),
+            Lane::Function => "function_call".to_owned(),
             Lane::Tool(index) => format!("tool_calls[{index}]"),
         }
-    }
-}
-
-fn collect(value: &serde_json::Value, strings: &mut Vec<String>) {
-    match value {
-        serde_json::Value::String(text) => strings.push(text.clone()),
-        serde_json::Value::Array(items) => items.iter().for_each(|item| collect(item, strings)),
-        serde_json::Value::Object(fields) => {
-            for (name, value) in fields {
-                strings.push(name.clone());
-                collect(value, strings);
-            }
-        }
-        _ => {}
     }
 }

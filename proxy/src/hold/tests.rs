@@ -19,7 +19,7 @@ fn tool_arguments_wait_until_they_are_complete() {
     let mut hold = Hold::new(1, None);
     let call = |index, arguments: &str| Event::ToolCall {
         choice: 0,
-        index,
+        lane: Lane::Tool(index),
         id: Some("call_1".into()),
         name: String::new(),
         arguments: arguments.into(),

@@ -1,7 +1,7 @@
 //! Letters of other alphabets that stand in for Latin ones.
 //!
-//! A word that mixes Latin with look-alikes is folded; so is a word of look-alikes alone when the words beside it are
-//! Latin. A Russian or Greek text has neither. Only alphabets that are used for this are looked at: Greek, Cyrillic,
+//! A word that mixes Latin with look-alikes is folded; so is a word of look-alikes alone when words near it are Latin
+//! and none is of the other alphabet. A Russian or Greek text has neither. Only alphabets that are used for this are looked at: Greek, Cyrillic,
 //! Armenian, Cherokee, Coptic, Lisu, and the Latin letters of phonetic alphabets.
 
 use std::ops::Range;
@@ -11,43 +11,37 @@ use super::fold::Unit;
 pub(super) fn fold(units: &mut [Unit]) {
     let words = words(units);
     let kinds: Vec<Kind> = words.iter().map(|word| kind(units.get(word.clone()).unwrap_or_default())).collect();
-    let before = settled(kinds.iter());
-    let mut after = settled(kinds.iter().rev());
-    after.reverse();
-    for (((word, kind), before), after) in words.into_iter().zip(kinds).zip(before).zip(after) {
-        let around = [before, after];
+    let count = |wanted: Kind| kinds.iter().filter(|kind| **kind == wanted).count();
+    let foreign = count(Kind::Other) > count(Kind::Latin);
+    for (index, (word, kind)) in words.into_iter().zip(&kinds).enumerate() {
+        let near = kinds.get(index.saturating_sub(NEAR)..(index + NEAR + 1).min(kinds.len())).unwrap_or_default();
+        let units = units.get_mut(word).unwrap_or_default();
         let disguised = match kind {
+            // A slip of the hand among words of the other alphabet.
+            Kind::Mixed if foreign => units.iter().filter(|unit| is_latin(unit.c)).count() * 2 >= units.len(),
             Kind::Mixed => true,
-            Kind::Twins => around.contains(&Some(Kind::Latin)) && !around.contains(&Some(Kind::Other)),
-            Kind::Latin | Kind::Other => false,
+            Kind::Twins => {
+                near.iter().any(|kind| matches!(kind, Kind::Latin | Kind::Mixed)) && !near.contains(&Kind::Other)
+            }
+            Kind::Twin => near.contains(&Kind::Mixed) && !near.contains(&Kind::Other),
+            Kind::Latin | Kind::Figures | Kind::Other => false,
         };
-        for unit in units.get_mut(word).unwrap_or_default().iter_mut().filter(|_| disguised) {
+        for unit in units.iter_mut().filter(|_| disguised) {
             unit.c = latin(unit.c).unwrap_or(unit.c);
         }
     }
 }
 
-/// For each word the kind of the nearest one before it that has letters of one alphabet only.
-fn settled<'a>(kinds: impl Iterator<Item = &'a Kind>) -> Vec<Option<Kind>> {
-    let mut last = None;
-    let mut settled = Vec::new();
-    for kind in kinds {
-        settled.push(last);
-        match kind {
-            Kind::Latin | Kind::Other => last = Some(*kind),
-            Kind::Mixed => last = Some(Kind::Latin),
-            Kind::Twins => {}
-        }
-    }
-    settled
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Latin letters only, or digits.
+    /// Digits only.
+    Figures,
+    /// Latin letters only.
     Latin,
     /// Latin letters and look-alikes of them.
     Mixed,
+    /// One look-alike.
+    Twin,
     /// Look-alikes only, two or more.
     Twins,
     /// Letters of another script.
@@ -77,8 +71,10 @@ fn kind(word: &[Unit]) -> Kind {
     let plain = letters().filter(|c| is_latin(*c)).count();
     let all = letters().count();
     match (twins, plain) {
+        (0, 0) if all == 0 => Kind::Figures,
         (0, _) if plain == all => Kind::Latin,
         (1.., 1..) => Kind::Mixed,
+        (1, 0) if all == 1 => Kind::Twin,
         (2.., 0) if twins == all => Kind::Twins,
         _ => Kind::Other,
     }
@@ -107,6 +103,9 @@ fn latin(c: char) -> Option<char> {
         skeleton.next().is_none().then_some(letter)
     })
 }
+
+/// So many words on each side say in which language a word is.
+const NEAR: usize = 4;
 
 /// Look-alikes that the Unicode table of confusables does not lead to a Latin letter, but readers do.
 const TWINS: [(&str, char); 34] = [

@@ -1,8 +1,9 @@
 //! Where an answer is cut: a function of the text alone, never of how it arrived.
 //!
 //! A cut falls after a newline or the end of a sentence, once there is enough to judge; else after the last white space
-//! before the cap; else at the cap. Within a fenced code block there is no cut until the fence closes or
-//! [`MAX_HELD`] bytes are held, so that code is read whole.
+//! before the cap; else at the cap. Within a fenced code block a cut falls only before a line that begins a new thing at
+//! the left margin, once [`CODE`] bytes are there to judge, or at [`MAX_HELD`]: code leaves in whole functions, each
+//! read with all that stands before it.
 
 /// The most that is held back for a fence or an open match, in bytes.
 pub const MAX_HELD: usize = 64 << 10;
@@ -11,18 +12,20 @@ pub const MAX_HELD: usize = 64 << 10;
 const FIRST: usize = 48;
 /// Later segments' cap, about 48 tokens.
 const LATER: usize = 192;
+/// Code is cut before a line at the left margin once there is so much of it, in bytes.
+const CODE: usize = 2 << 10;
 /// No sentence or line ends a segment before this many bytes.
 const LEAST: usize = 24;
 
-/// The end of the segment that begins at `start`, or none while the text does not decide it yet.
+/// The end of the segment that begins at `start`, within `fence` if one is open there, or none while the text does not
+/// decide it yet.
 ///
 /// The text that follows never moves a cut already given.
-pub fn next_cut(text: &str, start: usize) -> Option<usize> {
+pub fn next_cut(text: &str, start: usize, mut fence: Option<Fence>) -> Option<usize> {
     let rest = text.get(start..)?;
     let cap = if start == 0 { FIRST } else { LATER };
-    let mut fence: Option<Fence> = None;
     let mut space = None;
-    let mut line_start = start == 0 || text.as_bytes().get(start.wrapping_sub(1)) == Some(&b'\n');
+    let mut line_start = is_line_start(text, start);
     let mut characters = rest.char_indices().peekable();
     while let Some((at, character)) = characters.next() {
         let end = at + character.len_utf8();
@@ -31,14 +34,16 @@ pub fn next_cut(text: &str, start: usize) -> Option<usize> {
             let line = rest.get(at..).unwrap_or_default();
             match (Fence::of(line), fence) {
                 (Opening::Undecided, _) => return None,
-                (Opening::Fence(found), None) if at > 0 => {
-                    let _ = found;
-                    return Some(start + at);
-                }
+                (Opening::Fence(_), None) if at > 0 => return Some(start + at),
                 (Opening::Fence(found), None) => fence = Some(found),
                 (Opening::Fence(found), Some(open)) if found.closes(open) => {
                     return line.find('\n').map(|newline| start + at + newline + 1);
                 }
+                (_, Some(_)) if at >= CODE => match begins_thing(line) {
+                    Some(true) => return Some(start + at),
+                    Some(false) => {}
+                    None => return None,
+                },
                 _ => {}
             }
         }
@@ -62,6 +67,41 @@ pub fn next_cut(text: &str, start: usize) -> Option<usize> {
     None
 }
 
+/// The fence that is open at `end`, given the one that is open at `start`.
+pub fn fence_at(text: &str, start: usize, fence: Option<Fence>, end: usize) -> Option<Fence> {
+    let mut open = fence;
+    let lines = text.get(start..end).into_iter().flat_map(|piece| piece.match_indices('\n'));
+    let starts = lines.map(|(newline, _)| start + newline + 1).filter(|line| *line < end);
+    for line in is_line_start(text, start).then_some(start).into_iter().chain(starts) {
+        open = match (Fence::of(text.get(line..).unwrap_or_default()), open) {
+            (Opening::Fence(found), None) => Some(found),
+            (Opening::Fence(found), Some(known)) if found.closes(known) => None,
+            (_, open) => open,
+        };
+    }
+    open
+}
+
+fn is_line_start(text: &str, at: usize) -> bool {
+    at == 0 || text.as_bytes().get(at.wrapping_sub(1)) == Some(&b'\n')
+}
+
+/// Whether a line of code begins something new: it is not indented, closes nothing, and goes on with nothing that stood
+/// before it. None while its first word may still grow.
+fn begins_thing(line: &str) -> Option<bool> {
+    const GOES_ON: [&str; 14] = [
+        "else", "elif", "elsif", "except", "finally", "catch", "rescue", "ensure", "end", "done", "fi", "esac", "then",
+        "while",
+    ];
+    let first = line.chars().next()?;
+    if !(first.is_alphabetic() || matches!(first, '@' | '#' | '_' | '/')) {
+        return Some(false);
+    }
+    let word = line.find(|c: char| !c.is_alphanumeric() && c != '_' && c != first);
+    let word = line.get(..word?).unwrap_or_default();
+    Some(!GOES_ON.contains(&word))
+}
+
 /// Whether `character` is the end of a line or sentence; a full stop is one only if the next character is known to be white space.
 fn ends_sentence(character: char, next: Option<char>) -> bool {
     match character {
@@ -71,8 +111,9 @@ fn ends_sentence(character: char, next: Option<char>) -> bool {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Fence {
+/// An opened code fence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fence {
     mark: char,
     length: usize,
     bare: bool,
@@ -117,14 +158,15 @@ impl Fence {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_HELD, next_cut};
+    use super::{CODE, MAX_HELD, fence_at, next_cut};
     use proptest::prelude::*;
 
     fn cuts(text: &str) -> Vec<usize> {
         let mut all = Vec::new();
-        let mut start = 0;
-        while let Some(cut) = next_cut(text, start) {
+        let (mut start, mut fence) = (0, None);
+        while let Some(cut) = next_cut(text, start, fence) {
             all.push(cut);
+            fence = fence_at(text, start, fence, cut);
             start = cut;
         }
         all
@@ -144,14 +186,33 @@ mod tests {
         assert_eq!(cuts(&open), ["Look at this code:\n".len()]);
         let closed = format!("{open}```\nDone");
         assert_eq!(cuts(&closed), ["Look at this code:\n".len(), closed.len() - 4]);
-        let endless = format!("```\n{}", "x = 1\n".repeat(MAX_HELD));
-        assert_eq!(cuts(&endless)[0], MAX_HELD);
+        let endless = format!("```\n{}", " x = 1\n".repeat(MAX_HELD));
+        assert_eq!(cuts(&endless)[..2], [MAX_HELD, 2 * MAX_HELD]);
+    }
+
+    #[test]
+    fn long_code_leaves_in_whole_functions() {
+        let body = "    value = value + 1\n".repeat(CODE / 24);
+        let function = format!("def one(value):\n{body}    return value\n\n");
+        let other = format!("try:\n{body}except OSError:\n{body}");
+        let text = format!("```python\n{function}{function}{other}{function}```\nDone. ");
+        let pieces: Vec<&str> = std::iter::once(0)
+            .chain(cuts(&text))
+            .collect::<Vec<_>>()
+            .windows(2)
+            .map(|pair| &text[pair[0]..pair[1]])
+            .collect();
+        assert!(pieces.len() >= 3, "{pieces:?}");
+        for piece in &pieces[1..pieces.len() - 1] {
+            assert!(piece.starts_with("def ") || piece.starts_with("try:"), "{piece}");
+            assert!(piece.len() >= CODE || piece.ends_with("```\n"), "{piece}");
+        }
     }
 
     proptest! {
         /// However a text arrives, it is cut at the same places.
         #[test]
-        fn what_follows_never_moves_a_cut(text in "([a-z .!?。`~\n]|```py\n|\n```\n){0,400}", at in 0usize..400) {
+        fn what_follows_never_moves_a_cut(text in "([a-z .!?。`~\n]|```py\n|\n```\n|def x:\n( y\n){40}){0,400}", at in 0usize..4000) {
             let whole = cuts(&text);
             let split = (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap();
             let head = cuts(&text[..split]);

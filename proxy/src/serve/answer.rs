@@ -9,7 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Body;
-use crate::{dialect::openai_chat::refusal, enforce::Refusal};
+use crate::dialect::{Family, Problem};
 
 /// The exchange's id, which its records bear.
 pub(super) const DECISION: HeaderName = HeaderName::from_static("x-ringfence-decision");
@@ -30,30 +30,23 @@ pub(super) fn text(exchange: Uuid, status: StatusCode, kind: &'static str, text:
     if let Ok(id) = HeaderValue::from_str(&exchange.to_string()) {
         headers.insert(DECISION, id);
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
-    }
     response
 }
 
-/// A refusal from the first byte.
-pub(super) fn refused(refused: &Refusal) -> Response<Body> {
-    json(refused.exchange, refusal::status(refused), &refusal::body(refused))
-}
-
-/// An error that is no refusal.
-pub(super) fn error(
-    exchange: Uuid,
-    status: StatusCode,
-    code: &str,
-    param: Option<&str>,
-    message: &str,
-) -> Response<Body> {
-    json(exchange, status, &refusal::error(status, code, param, message))
+/// Why a client does not get what it asked for, in the words of its format.
+pub(super) fn problem(exchange: Uuid, family: Family, problem: &Problem) -> Response<Body> {
+    let mut response = json(exchange, family.status(problem), &family.error(problem));
+    if problem.status == StatusCode::SERVICE_UNAVAILABLE {
+        // Clients try a 503 again by themselves; here that would only be asked, and refused, three times.
+        response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    response
 }
 
 /// What a client gets when our own code broke; nothing was let through.
 pub(super) fn after_panic(_: Box<dyn Any + Send + 'static>) -> Response<Body> {
     tracing::error!("a request ended in a panic, and was refused");
-    error(Uuid::nil(), StatusCode::INTERNAL_SERVER_ERROR, "internal_error", None, "the request could not be handled")
+    let message = "the request could not be handled";
+    let broke = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message);
+    problem(Uuid::nil(), Family::OpenAi, &broke)
 }

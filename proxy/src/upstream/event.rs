@@ -16,8 +16,8 @@ pub enum Event {
     ToolCall {
         /// Which of several answers, from 0.
         choice: u32,
-        /// Which of its calls, from 0.
-        index: u32,
+        /// Which of its calls.
+        lane: Lane,
         /// The call's id.
         id: Option<String>,
         /// The tool's name, or more of it.
@@ -47,6 +47,8 @@ pub enum Lane {
     Refusal,
     /// A tool call, by its index.
     Tool(u32),
+    /// The only call, in the older form.
+    Function,
 }
 
 /// Why an answer ended.

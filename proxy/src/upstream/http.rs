@@ -14,15 +14,17 @@ use hyper_util::{
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Event, Events, Reply, UpstreamError};
+use super::{Credentials, Embedded, Event, Events, Failure, Reply, UpstreamError};
 use crate::{
-    dialect::openai_chat::{Request, event},
+    dialect::{Answers, Family, Heard, Listener, Request, Vectors, chat_wire, vectors_of},
     enforce::Cleared,
-    json, sse,
+    json, lines, sse,
 };
 
 /// The longest body read whole, in bytes.
 const WHOLE: usize = 8 << 20;
+/// The longest body with embeddings, in bytes.
+const VECTORS: usize = 64 << 20;
 /// The longest error body passed on, in bytes.
 const ERROR: usize = 64 << 10;
 
@@ -30,12 +32,14 @@ const ERROR: usize = 64 << 10;
 pub struct HttpUpstream {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     root: String,
+    /// The families whose formats it speaks, the preferred one first.
+    families: Vec<Family>,
     silence: Duration,
 }
 
 impl HttpUpstream {
     /// The server at `root`, such as `http://127.0.0.1:11434`; `silence` is how long it may send nothing.
-    pub fn new(root: &str, silence: Duration) -> Self {
+    pub fn new(root: &str, families: Vec<Family>, silence: Duration) -> Self {
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_nodelay(true);
@@ -54,7 +58,7 @@ impl HttpUpstream {
             .pool_idle_timeout(Duration::from_mins(1))
             .build(connector);
         let root = root.trim_end_matches('/').trim_end_matches("/v1").to_owned();
-        Self { client, root, silence }
+        Self { client, root, families, silence }
     }
 
     /// Its root URL.
@@ -62,61 +66,140 @@ impl HttpUpstream {
         &self.root
     }
 
-    pub(super) async fn ask(
-        &self,
-        request: Cleared<Request>,
-        authorization: Option<HeaderValue>,
-    ) -> Result<Reply, UpstreamError> {
-        let body = Bytes::from(request.get().body().to_string());
-        let response = self.send(Method::POST, "/v1/chat/completions", body, authorization).await?;
-        let status = response.status();
-        if !status.is_success() {
-            // A status that is neither success nor failure has no place here: 1xx and 3xx are never followed.
-            let status = if status.as_u16() >= 400 { status } else { StatusCode::BAD_GATEWAY };
-            let retry_after = response.headers().get(header::RETRY_AFTER);
-            let retry_after = retry_after.and_then(|after| after.to_str().ok()?.parse().ok());
-            let body = self.whole(response.into_body(), ERROR).await.unwrap_or_default();
-            return Ok(Reply::Failure { status, retry_after, body: String::from_utf8_lossy(&body).into_owned() });
-        }
-        let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let streamed = kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream");
-        let body = response.into_body();
-        let source = if streamed {
-            Source::Stream { body, reader: sse::Reader::default(), done: false, finished: 0, failed: None }
-        } else {
-            Source::Whole(Some(Box::pin(whole(body, WHOLE, self.silence))))
-        };
-        let heard = Instant::now();
-        Ok(Reply::Events(Events::Http(Box::new(HttpEvents { source, silence: self.silence, heard }))))
+    /// Whether it speaks the formats of a family.
+    pub fn speaks(&self, family: Family) -> bool {
+        self.families.contains(&family)
     }
 
-    pub(super) async fn models(&self, authorization: Option<HeaderValue>) -> Result<Vec<String>, UpstreamError> {
-        let response = self.send(Method::GET, "/v1/models", Bytes::new(), authorization).await?;
+    /// What it speaks, for people.
+    pub fn spoken(&self) -> String {
+        let names = self.families.iter().map(|family| match family {
+            Family::OpenAi => "openai",
+            Family::Anthropic => "anthropic",
+            Family::Ollama => "ollama",
+        });
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    pub(super) async fn ask(
+        &self,
+        dialect: &'static dyn Answers,
+        request: Cleared<Request>,
+        credentials: &Credentials,
+    ) -> Result<Reply, UpstreamError> {
+        let body = request.get().body();
+        let native = dialect.wire().filter(|wire| self.speaks(wire.family()));
+        let wire = native.unwrap_or_else(|| chat_wire(self.family()));
+        let body = if native.is_some() { body.clone() } else { wire.of_chat(&dialect.to_chat(body)?)? };
+        let response = self.send(Method::POST, wire.path(), Some(&body), credentials).await?;
+        if !response.status().is_success() {
+            return Ok(Reply::Failure(self.failure(response, wire.family()).await));
+        }
+        let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.trim_start().to_ascii_lowercase();
+        let body = response.into_body();
+        let framing = if kind.starts_with("text/event-stream") {
+            Some(Framing::Events(sse::Reader::default()))
+        } else if kind.starts_with("application/x-ndjson") {
+            Some(Framing::Lines(lines::Reader::default()))
+        } else {
+            None
+        };
+        let source = match framing {
+            Some(framing) => Source::Stream { body, framing, done: false, finished: 0, failed: None },
+            None => Source::Whole(Some(Box::pin(whole(body, WHOLE, self.silence)))),
+        };
+        let (listener, heard) = (wire.reader(), Instant::now());
+        Ok(Reply::Events(Events::Http(Box::new(HttpEvents { source, listener, silence: self.silence, heard }))))
+    }
+
+    pub(super) async fn embed(
+        &self,
+        dialect: &'static dyn Vectors,
+        request: Cleared<Request>,
+        credentials: &Credentials,
+    ) -> Result<Embedded, UpstreamError> {
+        let native = self.speaks(dialect.family());
+        let theirs = if native { Some(dialect) } else { vectors_of(self.family()) };
+        let theirs = theirs.ok_or_else(|| UpstreamError::Unfit("this upstream gives no embeddings".to_owned()))?;
+        let body = theirs.ask(request.get().body(), native);
+        let response = self.send(Method::POST, theirs.path(), Some(&body), credentials).await?;
+        if !response.status().is_success() {
+            return Ok(Embedded::Failure(self.failure(response, theirs.family()).await));
+        }
+        let body = self.whole(response.into_body(), VECTORS).await?;
+        let answer = json::parse(&body).map_err(|error| UpstreamError::Unreadable(error.to_string()))?;
+        let (vectors, usage) = theirs.read_vectors(&answer)?;
+        Ok(Embedded::Vectors(vectors, usage))
+    }
+
+    pub(super) async fn models(&self, credentials: &Credentials) -> Result<Vec<String>, UpstreamError> {
+        let (path, list, name) = match self.family() {
+            Family::Ollama => ("/api/tags", "models", "name"),
+            Family::OpenAi | Family::Anthropic => ("/v1/models", "data", "id"),
+        };
+        let response = self.send(Method::GET, path, None, credentials).await?;
         if !response.status().is_success() {
             return Err(UpstreamError::Unreadable(format!("its list of models has status {}", response.status())));
         }
         let body = self.whole(response.into_body(), WHOLE).await?;
-        let list = json::parse(&body).map_err(|error| UpstreamError::Unreadable(error.to_string()))?;
-        let items = list.get("data").and_then(Value::as_array);
-        let items = items.ok_or_else(|| UpstreamError::Unreadable("its list of models has no `data`".to_owned()))?;
-        Ok(items.iter().filter_map(|item| item.get("id").and_then(Value::as_str)).map(str::to_owned).collect())
+        let document = json::parse(&body).map_err(|error| UpstreamError::Unreadable(error.to_string()))?;
+        let items = document.get(list).and_then(Value::as_array);
+        let items = items.ok_or_else(|| UpstreamError::Unreadable(format!("its list of models has no `{list}`")))?;
+        Ok(items.iter().filter_map(|item| item.get(name).and_then(Value::as_str)).map(str::to_owned).collect())
+    }
+
+    pub(super) async fn about(&self, path: &str, body: Option<&Value>) -> Result<Value, UpstreamError> {
+        let method = if body.is_some() { Method::POST } else { Method::GET };
+        let response = self.send(method, path, body, &Credentials::default()).await?;
+        if !response.status().is_success() {
+            return Err(UpstreamError::Unreadable(format!("{path} has status {}", response.status())));
+        }
+        let body = self.whole(response.into_body(), WHOLE).await?;
+        json::parse(&body).map_err(|error| UpstreamError::Unreadable(error.to_string()))
+    }
+
+    /// The family in which it is asked when it does not speak the client's format.
+    fn family(&self) -> Family {
+        self.families.first().copied().unwrap_or(Family::OpenAi)
+    }
+
+    async fn failure(&self, response: http::Response<Incoming>, family: Family) -> Failure {
+        let status = response.status();
+        // A status that is neither success nor failure has no place here: 1xx and 3xx are never followed.
+        let status = if status.as_u16() >= 400 { status } else { StatusCode::BAD_GATEWAY };
+        let retry_after = response.headers().get(header::RETRY_AFTER);
+        let retry_after = retry_after.and_then(|after| after.to_str().ok()?.parse().ok());
+        let body = self.whole(response.into_body(), ERROR).await.unwrap_or_default();
+        Failure { status, retry_after, body: String::from_utf8_lossy(&body).into_owned(), family }
     }
 
     async fn send(
         &self,
         method: Method,
         path: &str,
-        body: Bytes,
-        authorization: Option<HeaderValue>,
+        body: Option<&Value>,
+        credentials: &Credentials,
     ) -> Result<http::Response<Incoming>, UpstreamError> {
         let mut request = HttpRequest::builder()
             .method(method)
             .uri(format!("{}{path}", self.root))
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::USER_AGENT, concat!("ringfence/", env!("CARGO_PKG_VERSION")));
-        if let Some(value) = authorization {
+        let Credentials { authorization, api_key } = credentials;
+        if self.family() == Family::Anthropic {
+            request = request.header("anthropic-version", "2023-06-01");
+        }
+        // A key that came in one family's header goes on in the other's too: the upstream reads the one it knows.
+        let bearer =
+            api_key.as_ref().and_then(|key| HeaderValue::from_str(&format!("Bearer {}", key.to_str().ok()?)).ok());
+        if let Some(value) = authorization.clone().or(bearer) {
             request = request.header(header::AUTHORIZATION, value);
         }
+        if let Some(value) = api_key {
+            request = request.header("x-api-key", value);
+        }
+        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let request = request.body(Full::new(body)).map_err(|error| UpstreamError::Unreachable(error.to_string()))?;
         let answer = tokio::time::timeout(self.silence, self.client.request(request)).await;
         answer
@@ -153,6 +236,7 @@ fn describe(error: &hyper_util::client::legacy::Error) -> String {
 /// An answer from a server.
 pub struct HttpEvents {
     source: Source,
+    listener: Box<dyn Listener>,
     silence: Duration,
     heard: Instant,
 }
@@ -162,8 +246,33 @@ type Reading = Pin<Box<dyn Future<Output = Result<Bytes, UpstreamError>> + Send>
 enum Source {
     /// One document; a stream of one.
     Whole(Option<Reading>),
-    /// Server-sent events up to `[DONE]`.
-    Stream { body: Incoming, reader: sse::Reader, done: bool, finished: usize, failed: Option<UpstreamError> },
+    /// Documents up to the one that says that nothing follows.
+    Stream { body: Incoming, framing: Framing, done: bool, finished: usize, failed: Option<UpstreamError> },
+}
+
+/// How documents stand in a stream.
+enum Framing {
+    /// As server-sent events.
+    Events(sse::Reader),
+    /// One in a line.
+    Lines(lines::Reader),
+}
+
+impl Framing {
+    fn push(&mut self, bytes: &[u8], documents: &mut Vec<String>) -> Result<(), UpstreamError> {
+        let read = match self {
+            Self::Events(reader) => reader.push(bytes, documents).map_err(|error| error.to_string()),
+            Self::Lines(reader) => reader.push(bytes, documents).map_err(|error| error.to_string()),
+        };
+        read.map_err(UpstreamError::Unreadable)
+    }
+
+    fn is_amid_document(&self) -> bool {
+        match self {
+            Self::Events(reader) => reader.is_amid_event(),
+            Self::Lines(reader) => reader.is_amid_line(),
+        }
+    }
 }
 
 impl HttpEvents {
@@ -177,9 +286,9 @@ impl HttpEvents {
                     None => return Ok(None),
                 };
                 *body = None;
-                event::read(&read?).map(Some)
+                self.listener.hear(&read?).map(|heard| Some(heard.events))
             }
-            Source::Stream { body, reader, done, finished, failed } => loop {
+            Source::Stream { body, framing, done, finished, failed } => loop {
                 if let Some(error) = failed.take() {
                     *done = true;
                     return Err(error);
@@ -187,22 +296,27 @@ impl HttpEvents {
                 let frame = tokio::time::timeout_at(self.heard + self.silence, body.frame()).await;
                 self.heard = Instant::now();
                 let Some(frame) = frame.map_err(|_| UpstreamError::Silent(self.silence.as_secs()))? else {
-                    // Some servers end without `[DONE]`; that is an end only if every answer begun was finished.
+                    // Some servers end without the last word; that is an end only if an answer was finished.
                     *done = true;
-                    return if *finished > 0 && !reader.is_amid_event() { Ok(None) } else { Err(UpstreamError::Cut) };
+                    return if *finished > 0 && !framing.is_amid_document() {
+                        Ok(None)
+                    } else {
+                        Err(UpstreamError::Cut)
+                    };
                 };
                 let Ok(bytes) = frame.map_err(|_| UpstreamError::Cut)?.into_data() else { continue };
                 // What came before an error counts, however both were packed.
                 let (mut events, mut documents) = (Vec::new(), Vec::new());
-                let read = reader.push(&bytes, &mut documents);
-                *failed = read.err().map(|error| UpstreamError::Unreadable(error.to_string()));
+                *failed = framing.push(&bytes, &mut documents).err();
                 for data in documents.iter().map(|data| data.trim()).filter(|data| !data.is_empty()) {
-                    if data == "[DONE]" {
-                        *done = true;
-                        break;
-                    }
-                    match event::read(data.as_bytes()) {
-                        Ok(read) => events.extend(read),
+                    match self.listener.hear(data.as_bytes()) {
+                        Ok(Heard { events: more, ended }) => {
+                            events.extend(more);
+                            if ended {
+                                *done = true;
+                                break;
+                            }
+                        }
                         Err(error) => {
                             *failed = Some(error);
                             break;

@@ -7,7 +7,10 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{Event, Finish, Lane, UpstreamError, Usage};
-use crate::{dialect::openai_chat::Request, enforce::Cleared};
+use crate::{
+    dialect::{Answers, Request},
+    enforce::Cleared,
+};
 
 /// Answers generated at once; more would only share the same cores.
 const AT_ONCE: usize = 2;
@@ -34,10 +37,13 @@ impl InProcess {
         &self.name
     }
 
-    pub(super) fn ask(&self, request: &Cleared<Request>) -> Result<LocalEvents, UpstreamError> {
-        let body = request.get().body();
-        let choices = request.get().choices();
-        let wanted = wanted(body)?;
+    pub(super) fn ask(
+        &self,
+        dialect: &'static dyn Answers,
+        request: &Cleared<Request>,
+    ) -> Result<LocalEvents, UpstreamError> {
+        let choices = request.get().choices;
+        let wanted = wanted(&dialect.to_chat(request.get().body())?)?;
         let (sender, receiver) = mpsc::channel(WAITING);
         let (generator, places) = (Arc::clone(&self.generator), Arc::clone(&self.places));
         let work = async move {

@@ -17,9 +17,11 @@ const MOST: usize = 4096;
 /// What a verdict depends on, as a SHA-256.
 pub(super) type Key = [u8; 32];
 
-/// The key of a text, said by `role` after `before`.
-pub(super) fn key(role: Role, before: Option<&str>, text: &str) -> Key {
+/// The key of a text, said by `role` after `before`. Tenants share no verdicts: how fast one comes tells what was said before.
+pub(super) fn key(tenant: &str, role: Role, before: Option<&str>, text: &str) -> Key {
     let mut hash = Sha256::new();
+    hash.update(tenant.len().to_le_bytes());
+    hash.update(tenant);
     hash.update([role as u8, u8::from(before.is_some())]);
     // The length keeps two texts from being taken for one.
     hash.update(before.map_or(0, str::len).to_le_bytes());
@@ -77,11 +79,12 @@ mod tests {
     #[test]
     fn a_key_tells_role_context_and_text_apart() {
         let keys = [
-            key(Role::User, None, "ab"),
-            key(Role::Tool, None, "ab"),
-            key(Role::User, Some(""), "ab"),
-            key(Role::User, Some("a"), "b"),
-            key(Role::User, Some("ab"), ""),
+            key("t", Role::User, None, "ab"),
+            key("t", Role::Tool, None, "ab"),
+            key("t", Role::User, Some(""), "ab"),
+            key("t", Role::User, Some("a"), "b"),
+            key("t", Role::User, Some("ab"), ""),
+            key("u", Role::User, Some("ab"), ""),
         ];
         for (index, one) in keys.iter().enumerate() {
             assert!(keys[index + 1..].iter().all(|other| one != other), "{index}");
@@ -91,15 +94,15 @@ mod tests {
     #[test]
     fn what_is_asked_for_stays_and_memory_is_bounded() {
         let memory = Memory::default();
-        let often = key(Role::User, None, "often");
+        let often = key("t", Role::User, None, "often");
         memory.keep(often, verdict(0.5));
         for index in 0..5 * MOST {
-            memory.keep(key(Role::User, None, &index.to_string()), verdict(0.1));
+            memory.keep(key("t", Role::User, None, &index.to_string()), verdict(0.1));
             if index % 1000 == 0 {
                 assert_eq!(memory.recall(&often), Some(verdict(0.5)));
             }
         }
-        assert_eq!(memory.recall(&key(Role::User, None, "0")), None);
+        assert_eq!(memory.recall(&key("t", Role::User, None, "0")), None);
         let generations = memory.0.lock().unwrap();
         assert!(generations.young.len() <= MOST && generations.old.len() <= MOST);
     }
