@@ -1,11 +1,12 @@
 //! Tokens per second of a Llama in a GGUF file, by the engine and by candle in turn:
-//! `cargo bench -p guard-model --bench llama -- FILE [alone]`.
+//! `cargo bench -p guard-model --bench llama -- FILE [alone | figures]`.
 
 use candle_core::quantized::gguf_file::Content;
 use candle_core::{Device, Tensor};
 use candle_transformers::models::quantized_llama::ModelWeights;
 use guard_model::engine::Level;
 use guard_model::llama::Llama;
+use guard_model::measure::Load;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,7 +14,12 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let path = Path::new(words.first().ok_or("usage: llama FILE [alone]")?);
+    let path = Path::new(words.first().ok_or("usage: llama FILE [alone | figures]")?);
+    if words.get(1).is_some_and(|word| word == "figures") {
+        let figures = guard_model::measure::measure(path, Load { prefix: 600, new: 100, threads: 0 })?;
+        println!("{}", serde_json::to_string(&figures)?);
+        return Ok(());
+    }
     let started = Instant::now();
     let ours = Llama::open(path)?;
     println!("{:?}: loaded in {:.2} s, {:.0} MB resident", Level::best(), started.elapsed().as_secs_f64(), resident()?);

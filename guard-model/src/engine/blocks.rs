@@ -59,6 +59,16 @@ impl Kind {
         }
     }
 
+    /// The greatest value there is.
+    pub(crate) fn most(self) -> u8 {
+        match self {
+            Self::Q4Zero | Self::Q4One | Self::Q4K => 15,
+            Self::Q5Zero | Self::Q5One | Self::Q5K => 31,
+            Self::Q6K => 63,
+            Self::Q8Zero => 255,
+        }
+    }
+
     /// Whether values have four bits.
     pub(crate) fn is_four_bit(self) -> bool {
         matches!(self, Self::Q4Zero | Self::Q4One | Self::Q4K)

@@ -2,7 +2,8 @@
 
 use super::activations::Activations;
 use super::blocks::{Group, Kind};
-use super::kernels::{self, LINES, Level, Output, Strip};
+use super::kernels::{self, LINES, Level, Output, Span, Strip};
+use super::spans::{Rounded, SPAN};
 use super::{Columns, GROUP, Line, STRIP, half};
 use rayon::prelude::{IntoParallelIterator as _, ParallelIterator as _};
 use std::ops::Range;
@@ -38,8 +39,8 @@ pub(crate) struct Workspace {
 }
 
 impl Matrix {
-    /// Reads blocks of a file's type, row after row, one row for each output. A number of outputs that is no multiple of
-    /// 32 is filled up with rows of zeros. Inputs must keep the columns `apart`, see [`Activations::quantize`]; without
+    /// Takes over blocks of a file's type, row after row, one row for each output. A number of outputs that is no multiple
+    /// of 32 is filled up with rows of zeros. Inputs must keep the columns `apart`, see [`Activations::quantize`]; without
     /// a `bias` nothing is added.
     ///
     /// # Errors
@@ -51,10 +52,8 @@ impl Matrix {
         bias: Option<&[f32]>,
         apart: &[usize],
     ) -> Result<Self, &'static str> {
-        let groups = inputs / GROUP;
-        let row = groups / kind.groups_in_block() * kind.block_bytes();
-        let whole = inputs > 0 && inputs.is_multiple_of(GROUP * kind.groups_in_block());
-        if !whole || blocks.is_empty() || !blocks.len().is_multiple_of(row) {
+        let row = row_bytes(kind, inputs)?;
+        if blocks.is_empty() || !blocks.len().is_multiple_of(row) {
             return Err("its rows are not whole blocks");
         }
         let outputs = blocks.len() / row;
@@ -62,25 +61,53 @@ impl Matrix {
             // A number in, a number out: what is rounded to eight bits could hide that it was none.
             return Err("its bias does not fit, or is not made of numbers");
         }
-        let strips = outputs.div_ceil(STRIP);
-        let mut matrix = Self {
-            kind,
-            outputs,
-            groups,
-            values: Vec::new(),
-            scales: Scales::default(),
-            least: Scales::default(),
-            bias: vec![Columns([0.0; STRIP]); strips],
-            apart: Vec::new(),
-        };
+        let mut matrix = Self::zeros(kind, outputs, inputs, apart.len());
         for (to, from) in matrix.bias.iter_mut().flat_map(|bias| &mut bias.0).zip(bias.unwrap_or_default()) {
             *to = *from;
         }
-        matrix.make_room(apart.len());
         let strips: Vec<(&[u8], StripMut<'_>)> =
             blocks.chunks(row * STRIP).zip(matrix.strips_mut(apart.len())).collect();
         strips.into_par_iter().try_for_each(|(blocks, strip)| strip.fill(kind, blocks, row, apart))?;
         Ok(matrix)
+    }
+
+    /// As [`Matrix::pack`], of blocks that `read` writes for a range of rows: a few megabytes at a time.
+    ///
+    /// # Errors
+    /// What is wrong, as above, or what `read` says.
+    pub(crate) fn read(
+        kind: Kind,
+        outputs: usize,
+        inputs: usize,
+        mut read: impl FnMut(Range<usize>, &mut Vec<u8>) -> Result<(), String>,
+    ) -> Result<Self, String> {
+        let row = row_bytes(kind, inputs)?;
+        let mut matrix = Self::zeros(kind, outputs, inputs, 0);
+        let mut blocks = Vec::new();
+        let at_once = (READ_AT_ONCE / (row * STRIP)).max(1);
+        let mut strips = matrix.strips_mut(0);
+        for first in (0..outputs).step_by(at_once * STRIP) {
+            read(first..(first + at_once * STRIP).min(outputs), &mut blocks)?;
+            let some: Vec<(&[u8], StripMut<'_>)> = blocks.chunks(row * STRIP).zip(strips.by_ref()).collect();
+            some.into_par_iter().try_for_each(|(blocks, strip)| strip.fill(kind, blocks, row, &[]))?;
+        }
+        drop(strips);
+        Ok(matrix)
+    }
+
+    fn zeros(kind: Kind, outputs: usize, inputs: usize, apart: usize) -> Self {
+        let mut matrix = Self {
+            kind,
+            outputs,
+            groups: inputs / GROUP,
+            values: Vec::new(),
+            scales: Scales::default(),
+            least: Scales::default(),
+            bias: vec![Columns([0.0; STRIP]); outputs.div_ceil(STRIP)],
+            apart: Vec::new(),
+        };
+        matrix.make_room(apart);
+        matrix
     }
 
     /// Length of an output row in memory.
@@ -104,21 +131,23 @@ impl Matrix {
             return None;
         }
         let (strip, column) = (output / STRIP, output % STRIP);
-        let (lines, parts) = (matrix_lines(self.kind), 1 + usize::from(self.kind.is_fine()));
+        let (side, four) = (column / 16, column % 16);
+        let (lines, parts, zero) = (matrix_lines(self.kind), 1 + usize::from(self.kind.is_fine()), self.kind.zero());
         for (group, to) in to.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
             let at = strip * self.groups + group;
             let values = self.values.get(at * lines..(at + 1) * lines)?;
-            let least = self.least.one(at, column);
-            for (index, to) in to.iter_mut().enumerate() {
-                let scale = self.scales.one(at * parts + index / 16 * (parts - 1), column)?;
-                let (step, byte) = (index / 4, column % 16 * 4 + index % 4);
-                let value = if self.kind.is_four_bit() {
-                    let packed = values.get(step % 4 * 2 + column / 16)?.0.get(byte)?;
-                    if step < 4 { packed & 15 } else { packed >> 4 }
-                } else {
-                    *values.get(step * 2 + column / 16)?.0.get(byte)?
-                };
-                *to = scale * f32::from(i16::from(value) - i16::from(self.kind.zero())) + least.unwrap_or(0.0);
+            let least = self.least.one(at, column).unwrap_or(0.0);
+            let scales = [self.scales.one(at * parts, column)?, self.scales.one(at * parts + parts - 1, column)?];
+            for (step, to) in to.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                let packed = self.kind.is_four_bit();
+                let line = values.get(if packed { step % 4 } else { step } * 2 + side)?;
+                let shift = if packed { step / 4 * 4 } else { 0 };
+                let [scale, late] = scales;
+                let scale = if step < 4 { scale } else { late };
+                for (to, value) in to.iter_mut().zip(line.0.as_chunks::<4>().0.get(four)?) {
+                    let value = if packed { value >> shift & 15 } else { *value };
+                    *to = scale * f32::from(i16::from(value) - i16::from(zero)) + least;
+                }
             }
         }
         Some(())
@@ -163,6 +192,53 @@ impl Matrix {
             let Some(bias) = self.bias.get(strip) else { return };
             let mut output = Output { values: output, stride, column: column + at * STRIP, add };
             kernels::product(level, input, &strip_view, bias, &mut output);
+        }
+    }
+
+    /// The products with every row of `input` into the strips of `output`, as many rows each; `add` keeps what is there
+    /// and adds to it.
+    pub(crate) fn multiply_rows(
+        &self,
+        level: Level,
+        input: &Rounded,
+        strips: Range<usize>,
+        output: &mut [Columns],
+        add: bool,
+        workspace: &mut Workspace,
+    ) {
+        let (lines, parts) = (matrix_lines(self.kind), 1 + usize::from(self.kind.is_fine()));
+        if self.groups != input.groups() || input.rows() == 0 {
+            return;
+        }
+        let Workspace { values: bytes, scales, least, .. } = workspace;
+        bytes.resize(SPAN * LINES, Line([0; 64]));
+        for (strip, totals) in strips.zip(output.chunks_exact_mut(input.rows())) {
+            let bias = self.bias.get(strip).copied().unwrap_or(Columns([0.0; STRIP]));
+            for total in totals.iter_mut() {
+                if add {
+                    total.0.iter_mut().zip(bias.0).for_each(|(total, bias)| *total += bias);
+                } else {
+                    *total = bias;
+                }
+            }
+            for (at, first) in (0..self.groups).step_by(SPAN).enumerate() {
+                let groups = SPAN.min(self.groups - first);
+                let from = strip * self.groups + first;
+                self.scales.unpack_some(level, from * parts..(from + groups) * parts, scales);
+                self.least.unpack_some(level, from..from + groups, least);
+                let span = Span {
+                    values: self.values.get(from * lines..(from + groups) * lines).unwrap_or_default(),
+                    scales,
+                    fine: self.kind.is_fine(),
+                    least: self.kind.has_least().then_some(least.as_slice()),
+                    zero: self.kind.zero(),
+                    most: self.kind.most(),
+                };
+                let mut scale = Columns([0.0; STRIP]);
+                let bytes = bytes.get_mut(..groups * LINES).unwrap_or_default();
+                kernels::settle(level, &span, bytes, &mut scale);
+                kernels::add_products(level, bytes, &scale, &input.span(at), totals);
+            }
         }
     }
 
@@ -271,6 +347,15 @@ impl Scales {
         kernels::unpack_scales(level, halves, steps, to);
     }
 
+    /// The numbers of some groups, or half groups: of whole blocks.
+    fn unpack_some(&self, level: Level, of: Range<usize>, to: &mut Vec<Columns>) {
+        to.resize(if self.halves.is_empty() { 0 } else { of.len() }, Columns([0.0; STRIP]));
+        let share = if self.steps.is_empty() { 1 } else { self.steps.len() / self.halves.len().max(1) };
+        let halves = self.halves.get(of.start / share.max(1)..of.end / share.max(1)).unwrap_or_default();
+        let steps = self.steps.get(of).unwrap_or_default();
+        kernels::unpack_scales(level, halves, steps, to);
+    }
+
     fn one(&self, at: usize, column: usize) -> Option<f32> {
         if self.steps.is_empty() {
             return self.halves.get(at)?.get(column).map(|bits| half(*bits));
@@ -289,6 +374,16 @@ pub(crate) fn weight(group: &Group, kind: Kind, at: usize) -> f32 {
     let least = half(group.least) * f32::from(group.least_step);
     scale * f32::from(value) + if kind.has_least() { least } else { 0.0 }
 }
+
+/// Bytes of a row of blocks.
+fn row_bytes(kind: Kind, inputs: usize) -> Result<usize, &'static str> {
+    let whole = inputs > 0 && inputs.is_multiple_of(GROUP * kind.groups_in_block());
+    let blocks = inputs / GROUP / kind.groups_in_block();
+    if whole { Ok(blocks * kind.block_bytes()) } else { Err("its rows are not whole blocks") }
+}
+
+/// Bytes of a file that are read at once.
+const READ_AT_ONCE: usize = 4 << 20;
 
 /// Lines of a group in memory.
 fn matrix_lines(kind: Kind) -> usize {
