@@ -133,10 +133,10 @@ mod tests {
         assert!(Arc::ptr_eq(&cache.blocks(0)[1], &fork.blocks(0)[1]));
         write(&mut fork, 40, -1.0, -1.0);
         assert!(Arc::ptr_eq(&cache.blocks(0)[0], &fork.blocks(0)[0]));
-        let row = |cache: &Cache| cache.blocks(0)[1].keys(0, 32)[5].map(half);
-        assert_eq!((row(&cache)[7], row(&cache)[8]), (39.0, 0.0));
-        assert_eq!((row(&fork)[7], row(&fork)[8]), (39.0, -1.0));
-        assert_eq!(fork.blocks(0)[1].values(0, 32, 0)[8].map(half), [-1.0; 32]);
+        let row = |cache: &Cache| cache.blocks(0)[1].keys(0, 32)[5].map(|bits| half(bits) as i32);
+        assert_eq!((row(&cache)[7], row(&cache)[8]), (39, 0));
+        assert_eq!((row(&fork)[7], row(&fork)[8]), (39, -1));
+        assert_eq!(fork.blocks(0)[1].values(0, 32, 0)[8].map(|bits| half(bits) as i32), [-1; 32]);
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub(crate) enum Scaling {
     None,
     /// All by the same factor.
     Linear(f32),
-    /// Llama 3.1 and later: waves longer than a share of the context (`context / low`) by the factor, short ones (`context / high`) not
-    /// at all, and what lies between in part.
+    /// Llama 3.1 and later: waves longer than `context / low` by the factor, those shorter than `context / high` not at
+    /// all, and what lies between in part.
     Waves {
         factor: f32,
         low: f32,

@@ -2,9 +2,10 @@
 //!
 //! candle-transformers' `quantized_llama` is the reference; tests compare the two on real weights and on small random
 //! models. This one differs where that one cannot serve requests: the cache belongs to the call and can be forked, so
-//! that one set of weights answers many; the file's own context length and long-context frequencies (`rope_freqs`,
-//! Llama 3.1 and later) are used; weights stay in the form the file has, repacked once. The file is read a few megabytes at a
-//! time, so that loading takes little more memory than the weights.
+//! that one set of weights answers many; the file's own context length and long-context frequencies (`rope_freqs`, or
+//! the configuration's `rope_scaling`) are used; weights stay in the form the file has, repacked once. Files are read a few
+//! megabytes at a time, so that loading takes little more memory than the weights. A prompt asks only for the logits it
+//! needs: some ids after some tokens.
 
 mod attention;
 mod cache;

@@ -63,8 +63,8 @@ impl Store {
         Some(cache)
     }
 
-    /// Keeps the cache of `tokens`. It takes the place of what it goes on from; what was used longest ago makes room. A cache that
-    /// is larger than the store, or is not of these tokens, is not kept.
+    /// Keeps the cache of `tokens`. It takes the place of what it goes on from; what was used longest ago makes room. A
+    /// cache that is larger than the store, or is not of these tokens, is not kept.
     pub fn keep(&self, owner: &Owner, tokens: &[u32], cache: Cache) {
         let bytes = cache.bytes();
         if cache.length() != tokens.len() || bytes > self.most_bytes {

@@ -164,7 +164,7 @@ pub(in super::super) fn softmax_on<const FUSED: bool>(
         greatest.iter_mut().zip(chunk).for_each(|(most, score)| *most = most.max(*score));
     }
     let greatest = rest.iter().chain(&greatest).copied().fold(f32::NEG_INFINITY, f32::max);
-    *kept = if *most == greatest { 1.0 } else { exponential::<FUSED>(*most - greatest) };
+    *kept = if greatest > *most { exponential::<FUSED>(*most - greatest) } else { 1.0 };
     *most = greatest;
     for score in scores.iter_mut() {
         *score = exponential::<FUSED>(*score - greatest);
