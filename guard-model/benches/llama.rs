@@ -1,11 +1,14 @@
 //! Tokens per second of a Llama in a GGUF file, by the engine and by candle in turn:
-//! `cargo bench -p guard-model --bench llama -- FILE [alone]`.
+//! `cargo bench -p guard-model --bench llama -- FILE [alone | figures | cpu]`; the last counts the time
+//! of the processor that one thread takes, which other programs change little.
 
 use candle_core::quantized::gguf_file::Content;
 use candle_core::{Device, Tensor};
 use candle_transformers::models::quantized_llama::ModelWeights;
 use guard_model::engine::Level;
 use guard_model::llama::Llama;
+use guard_model::llama::Wanted;
+use guard_model::measure::Load;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,7 +16,15 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let path = Path::new(words.first().ok_or("usage: llama FILE [alone]")?);
+    let path = Path::new(words.first().ok_or("usage: llama FILE [alone | figures | cpu]")?);
+    if words.get(1).is_some_and(|word| word == "cpu") {
+        return rayon::ThreadPoolBuilder::new().num_threads(1).build()?.install(|| costs(path));
+    }
+    if words.get(1).is_some_and(|word| word == "figures") {
+        let figures = guard_model::measure::measure(path, Load { prefix: 600, new: 100, threads: 0 })?;
+        println!("{}", serde_json::to_string(&figures)?);
+        return Ok(());
+    }
     let started = Instant::now();
     let ours = Llama::open(path)?;
     println!("{:?}: loaded in {:.2} s, {:.0} MB resident", Level::best(), started.elapsed().as_secs_f64(), resident()?);
@@ -53,6 +64,50 @@ fn main() -> Result<(), Failure> {
     }
     report("decode", 1.0, fast, slow);
     Ok(())
+}
+
+/// Processor time of the smallest of some runs, in milliseconds, on one thread.
+fn costs(path: &Path) -> Result<(), Failure> {
+    let least = |count: usize, run: &mut dyn FnMut() -> Result<(), Failure>| -> Result<f64, Failure> {
+        let mut least = f64::INFINITY;
+        for _ in 0..count {
+            let before = on_processor()?;
+            run()?;
+            least = least.min(on_processor()? - before);
+        }
+        Ok(least)
+    };
+    let before = on_processor()?;
+    let llama = Llama::open(path)?;
+    println!("load {:.0} ms, {:.0} MB resident", on_processor()? - before, resident()?);
+    let tokens = |count: u32| -> Vec<u32> { (0..count).map(|at| 20 + at * 7919 % 10_000).collect() };
+    let mut cached = llama.cache();
+    llama.scores(&tokens(600), &mut cached, &[])?;
+    let (new, wanted) = (tokens(100), [Wanted { after: 99, of: &[0, 1] }]);
+    let verdict = least(7, &mut || Ok(llama.scores(&new, &mut cached.clone(), &wanted).map(drop)?))?;
+    let work = 2e-9 * llama.multiplications() as f64;
+    println!("verdict {verdict:.1} ms, {:.0} GOP/s", work * 1e5 / verdict);
+    for count in [128, 512] {
+        let prompt = tokens(count);
+        let prefill = least(5, &mut || Ok(llama.forward(&prompt, &mut llama.cache()).map(drop)?))?;
+        let rate = f64::from(count) * 1e3 / prefill;
+        println!("prefill {count}: {rate:.1} tokens/s, {:.0} GOP/s", work * rate);
+    }
+    let mut cache = llama.cache();
+    llama.forward(&tokens(100), &mut cache)?;
+    let decode = least(20, &mut || Ok(llama.forward(&[77], &mut cache).map(drop)?))?;
+    println!("decode {:.1} tokens/s", 1e3 / decode);
+    Ok(())
+}
+
+/// Milliseconds that all threads of this process have had of the processor.
+fn on_processor() -> Result<f64, Failure> {
+    let mut sum = 0.0;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let times = std::fs::read_to_string(task?.path().join("schedstat"))?;
+        sum += times.split_whitespace().next().ok_or("there is no time in schedstat")?.parse::<f64>()?;
+    }
+    Ok(sum / 1e6)
 }
 
 fn candle(path: &Path) -> Result<ModelWeights, Failure> {

@@ -18,6 +18,7 @@ pub mod encoder;
 pub mod engine;
 pub mod heads;
 pub mod llama;
+pub mod measure;
 pub mod ngrams;
 
 pub mod generator;
@@ -28,6 +29,7 @@ mod error;
 mod frame;
 mod guard;
 mod taxonomy;
+mod weights;
 mod window;
 
 pub use assessment::Assessment;

@@ -10,6 +10,8 @@ pub(crate) struct Activations {
     groups: usize,
     values: Vec<i8>,
     scales: Vec<f32>,
+    /// The sum of each group as it was before the whole numbers, for weights that have an offset.
+    totals: Vec<f32>,
     /// For each row the values that are kept as they are, see [`Activations::quantize`].
     apart: Vec<f32>,
     /// The sum of each 16 values, with which a kernel corrects for weights that are stored with an offset.
@@ -34,6 +36,9 @@ impl Activations {
             self.apart.extend(apart.iter().map(|at| row.get_mut(*at).map(std::mem::take).unwrap_or_default()));
         }
         kernels::quantize(level, input, &mut self.values, &mut self.scales, &mut self.sums);
+        self.totals.clear();
+        let sums = self.sums.as_chunks::<2>().0.iter().zip(&self.scales);
+        self.totals.extend(sums.map(|([first, second], scale)| scale * (first + second) as f32));
         if !apart.is_empty() {
             for (row, values) in input.chunks_exact_mut(width.max(1)).zip(self.apart.chunks_exact(apart.len())) {
                 for (at, value) in apart.iter().zip(values) {
@@ -62,12 +67,29 @@ impl Activations {
         &self.scales
     }
 
+    /// What sums of products begin with when a weight's `zero` is stored as that number: for each group, or half group.
+    pub(super) fn starts(&self, zero: u8, fine: bool, starts: &mut Vec<i32>) {
+        let zero = -i32::from(zero);
+        starts.clear();
+        if fine {
+            starts.extend(self.sums.iter().map(|sum| zero * sum));
+        } else {
+            starts.extend(self.sums.as_chunks::<2>().0.iter().map(|[first, second]| zero * (first + second)));
+        }
+    }
+
+    /// A sum for each row and group, times its scale.
+    pub(super) fn totals(&self) -> &[f32] {
+        &self.totals
+    }
+
     /// The values kept apart, row after row.
     pub(super) fn apart(&self) -> &[f32] {
         &self.apart
     }
 
     /// Two sums for each row and group.
+    #[cfg(test)]
     pub(super) fn sums(&self) -> &[i32] {
         &self.sums
     }

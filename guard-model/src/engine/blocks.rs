@@ -59,6 +59,16 @@ impl Kind {
         }
     }
 
+    /// The greatest value there is.
+    pub(crate) fn most(self) -> u8 {
+        match self {
+            Self::Q4Zero | Self::Q4One | Self::Q4K => 15,
+            Self::Q5Zero | Self::Q5One | Self::Q5K => 31,
+            Self::Q6K => 63,
+            Self::Q8Zero => 255,
+        }
+    }
+
     /// Whether values have four bits.
     pub(crate) fn is_four_bit(self) -> bool {
         matches!(self, Self::Q4Zero | Self::Q4One | Self::Q4K)
@@ -137,14 +147,14 @@ impl Kind {
             (low & 15 | top << 4, low >> 4 | least_top << 4)
         };
         let nibbles = if self == Self::Q5K { 48 } else { 16 };
-        let value = |at: usize| {
-            let packed = byte(block, nibbles + group / 2 * 32 + at);
-            let low = if group.is_multiple_of(2) { packed & 15 } else { packed >> 4 };
-            let fifth = if self == Self::Q5K { byte(block, 16 + at) >> group & 1 } else { 0 };
-            low | fifth << 4
-        };
+        let mut values = nibbles_of(part(block, nibbles + group / 2 * 32), !group.is_multiple_of(2));
+        if self == Self::Q5K {
+            for (value, fifth) in values.iter_mut().zip(part(block, 16)) {
+                *value |= (fifth >> group & 1) << 4;
+            }
+        }
         Group {
-            values: std::array::from_fn(value),
+            values,
             scale: pair(block, 0),
             steps: [step.cast_signed(); 2],
             // Offsets are subtracted.
@@ -162,20 +172,23 @@ impl Group {
 
 /// `Q6_K`: four low bits of 256 values, then two high bits, then a signed step for each 16.
 fn six(block: &[u8], group: usize) -> Group {
-    let (side, part) = (group / 4, group % 4);
-    let value = |at: usize| {
-        let packed = byte(block, side * 64 + part % 2 * 32 + at);
-        let low = if part < 2 { packed & 15 } else { packed >> 4 };
-        low | (byte(block, 128 + side * 32 + at) >> (2 * part) & 3) << 4
-    };
-    let step = |half: usize| byte(block, 192 + group * 2 + half).cast_signed();
-    Group {
-        values: std::array::from_fn(value),
-        scale: pair(block, 208),
-        steps: [step(0), step(1)],
-        least: 0,
-        least_step: 0,
+    let (side, quarter) = (group / 4, group % 4);
+    let mut values = nibbles_of(part(block, side * 64 + quarter % 2 * 32), quarter >= 2);
+    for (value, high) in values.iter_mut().zip(part(block, 128 + side * 32)) {
+        *value |= (high >> (2 * quarter) & 3) << 4;
     }
+    let step = |half: usize| byte(block, 192 + group * 2 + half).cast_signed();
+    Group { values, scale: pair(block, 208), steps: [step(0), step(1)], least: 0, least_step: 0 }
+}
+
+/// The 32 bytes from `at`.
+fn part(block: &[u8], at: usize) -> &[u8; GROUP] {
+    block.get(at..).and_then(|rest| rest.first_chunk()).unwrap_or(&[0; GROUP])
+}
+
+/// The low halves of bytes, or the high ones.
+fn nibbles_of(bytes: &[u8; GROUP], high: bool) -> [u8; GROUP] {
+    if high { bytes.map(|byte| byte >> 4) } else { bytes.map(|byte| byte & 15) }
 }
 
 fn byte(block: &[u8], at: usize) -> u8 {

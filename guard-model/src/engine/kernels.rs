@@ -1,4 +1,4 @@
-//! The kernels, and the choice among them: the only file of the crate with `unsafe` code.
+//! The kernels, and the choice among them: the only module of the crate with `unsafe` code.
 //!
 //! `unsafe` is needed for two things. A function compiled for AVX-512 or AVX2 may only run where those exist: a
 //! [`Level`] can only be had from [`Level::available`], which asks the processor. And vector loads and stores take
@@ -6,7 +6,17 @@
 #![expect(unsafe_code, reason = "vector instructions; see the module's first lines, and the tests against `portable`")]
 
 use super::activations::Activations;
+use super::spans::Source;
 use super::{Columns, GROUP, Line, STRIP, portable};
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod spans2;
+#[cfg(target_arch = "x86_64")]
+mod spans512;
 
 /// The instructions a computation uses. There is a value only for what this machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +83,9 @@ pub(crate) struct Strip<'a> {
     pub(crate) least: Option<&'a [Columns]>,
     /// Which value stands for zero.
     pub(crate) zero: u8,
+    /// What the sums of products begin with, for each row of the input and group, or half group: less as many times the
+    /// zero as the input's values add up to.
+    pub(crate) starts: &'a [i32],
     /// The weights, as they are, of the inputs that [`Activations`] keep apart.
     pub(crate) apart: &'a [Columns],
 }
@@ -91,12 +104,11 @@ pub(crate) struct Output<'a> {
 pub(crate) fn product(level: Level, input: &Activations, strip: &Strip<'_>, bias: &Columns, output: &mut Output<'_>) {
     let groups = input.groups();
     let lines = if strip.packed { LINES / 2 } else { LINES };
+    let parts = 1 + usize::from(strip.fine);
     assert!(!strip.packed || level.reads_packed(input.rows()), "these kernels read unpacked values");
     assert!(!(strip.packed && strip.fine), "packed values have one scale for each group");
-    assert!(
-        strip.values.len() == groups * lines && strip.scales.len() == groups * (1 + usize::from(strip.fine)),
-        "the strip has other groups"
-    );
+    assert!(strip.values.len() == groups * lines && strip.scales.len() == groups * parts, "the strip has other groups");
+    assert!(strip.starts.len() == input.rows() * groups * parts, "the sums begin elsewhere");
     assert!(strip.least.is_none_or(|least| least.len() == groups), "the strip has other groups");
     assert!(input.apart().len() == input.rows() * strip.apart.len(), "other columns are kept apart");
     assert!(output.column + STRIP <= output.stride, "the columns do not fit the output");
@@ -110,6 +122,94 @@ pub(crate) fn product(level: Level, input: &Activations, strip: &Strip<'_>, bias
         #[cfg(target_arch = "x86_64")]
         Instructions::Avx512 => unsafe { avx512::product(input, strip, bias, output) },
     }
+}
+
+/// Up to eight groups of 32 columns, as a matrix keeps them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span<'a> {
+    /// As in a [`Strip`], two four-bit values in a byte.
+    pub(crate) values: &'a [Line],
+    /// A scale for each group and column, or two when every half group has its own.
+    pub(crate) scales: &'a [Columns],
+    /// Whether every half group has a scale of its own.
+    pub(crate) fine: bool,
+    /// What is added to each weight of a group and column.
+    pub(crate) least: Option<&'a [Columns]>,
+    /// Which value stands for zero.
+    pub(crate) zero: u8,
+    /// The greatest value there can be.
+    pub(crate) most: u8,
+}
+
+/// Rows of a product of many, rounded to eight bits with one scale for each; see [`super::Rounded`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Input<'a> {
+    pub(crate) values: &'a [i8],
+    pub(crate) scales: &'a [f32],
+    /// What the sums of products begin with: less 128 times the sum of a row's values.
+    pub(crate) starts: &'a [i32],
+}
+
+/// Writes the weights of a span as bytes round 128, with one scale for each column. They lose at most half a 239th of
+/// the span that the column's weights have in both directions.
+pub(crate) fn settle(level: Level, span: &Span<'_>, bytes: &mut [Line], scale: &mut Columns) {
+    let groups = bytes.len() / LINES;
+    let lines = if span.most == 15 { LINES / 2 } else { LINES };
+    assert!(bytes.len() == groups * LINES && span.values.len() == groups * lines, "the span has other groups");
+    assert!(span.scales.len() == groups * (1 + usize::from(span.fine)), "the span has other scales");
+    assert!(span.least.is_none_or(|least| least.len() == groups), "the span has other groups");
+    assert!(span.zero <= span.most && !(span.fine && span.most == 15), "there are no such values");
+    assert!(span.most != 255 || (span.least.is_none() && span.zero == 128 && !span.fine), "bytes have no offset");
+    match level.0 {
+        // SAFETY: the level says that the instructions exist, and the lengths were checked above.
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx512 => unsafe { spans512::settle(span, bytes, scale) },
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx2 => settle_plainly(level, span, bytes, scale),
+        Instructions::Portable => settle_plainly(level, span, bytes, scale),
+    }
+}
+
+/// Adds the products of all rows of `input` with the columns of a span to `totals`.
+pub(crate) fn add_products(level: Level, bytes: &[Line], scale: &Columns, input: &Input<'_>, totals: &mut [Columns]) {
+    let rows = totals.len();
+    assert!(bytes.len() <= 8 * LINES && bytes.len().is_multiple_of(LINES), "more than a span");
+    assert!(input.values.len() == rows * bytes.len() * 2, "the rows have another length");
+    assert!(input.scales.len() == rows && input.starts.len() == rows, "there are other rows");
+    match level.0 {
+        Instructions::Portable => portable::add_products(bytes, scale, input, totals),
+        // SAFETY: the level says that the instructions exist, and the lengths were checked above.
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx2 => unsafe { spans2::add_products(bytes, scale, input, totals) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx512 => unsafe { spans512::add_products(bytes, scale, input, totals) },
+    }
+}
+
+/// What a thread does in eight-bit products, once for every round: two operations for each of so many pairs of bytes.
+/// None where the level has no such instruction.
+pub(crate) fn eight_bit_rounds(level: Level, rounds: usize) -> Option<usize> {
+    match level.0 {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the level says that the instructions exist.
+        Instructions::Avx512 => Some(unsafe { spans512::rounds(rounds) }),
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx2 => None,
+        Instructions::Portable => None,
+    }
+}
+
+/// The values of all columns, one strip after the other.
+pub(crate) fn flat(columns: &[Columns]) -> &[f32] {
+    // SAFETY: columns are made of 32 numbers each, without gaps.
+    unsafe { std::slice::from_raw_parts(columns.as_ptr().cast(), columns.len() * STRIP) }
+}
+
+/// As [`flat`], to be written.
+pub(crate) fn flat_mut(columns: &mut [Columns]) -> &mut [f32] {
+    // SAFETY: columns are made of 32 numbers each, without gaps.
+    unsafe { std::slice::from_raw_parts_mut(columns.as_mut_ptr().cast(), columns.len() * STRIP) }
 }
 
 /// Rounds `input`, whose length is a multiple of 32, to eight bits; for each group of 32 a scale, and for each 16 the sum.
@@ -152,6 +252,9 @@ pub(crate) fn small_product(
         }
     }
 }
+
+/// How far from 128 settled weights are at most: a factor from 15 to twice this fits 16 bits with eight behind the point.
+pub(crate) const REACH: f32 = 119.5;
 
 /// Lines of a group in a strip.
 pub(crate) const LINES: usize = GROUP * STRIP / 64;
@@ -197,380 +300,18 @@ for_each_level! {
     unpack_nibbles(packed: &[Line], values: &mut [Line]);
     /// Half-precision scales as single, each for as many of the whole `steps` as its share; without steps as they are.
     unpack_scales(halves: &[[u16; STRIP]], steps: &[[i8; STRIP]], scales: &mut [Columns]);
+    /// As [`settle`], for levels that have nothing of their own.
+    settle_plainly(span: &Span<'_>, bytes: &mut [Line], scale: &mut Columns);
+    /// Rounds the rows of a span to eight bits, with a scale and a start for each; see [`Input`].
+    round_span(source: &Source<'_>, values: &mut [i8], scales: &mut [f32], starts: &mut [i32]);
+    /// For each row of strips one over the root of its mean square, as many rows as there are factors; the rows of `of`
+    /// begin at `first`, `all` to a strip.
+    root_means(of: &[Columns], all: usize, first: usize, epsilon: f32, factors: &mut [f32]);
+    /// Scores become exponentials less the greatest of them and of `most`; `most` and the `sum` of exponentials go on, and
+    /// `kept` is what earlier exponentials are to be multiplied with.
+    softmax_on(scores: &mut [f32], most: &mut f32, sum: &mut f32, kept: &mut f32);
+    /// Half-precision numbers as single.
+    widen(halves: &[[u16; STRIP]], values: &mut [Columns]);
     /// Replaces scores by their exponentials less the greatest, and leaves one over their sum in `share`.
     softmax(scores: &mut [f32], share: &mut f32);
-}
-
-#[cfg(target_arch = "x86_64")]
-mod avx512 {
-    use super::{Activations, Columns, LINES, Output, Strip};
-    use std::arch::x86_64::{
-        __m512, __m512i, _mm_storeu_si128, _mm512_abs_ps, _mm512_add_ps, _mm512_and_si512, _mm512_cvtepi32_epi8,
-        _mm512_cvtepi32_ps, _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_ps,
-        _mm512_load_si512, _mm512_loadu_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_add_epi32,
-        _mm512_reduce_max_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_srli_epi16, _mm512_storeu_ps,
-    };
-
-    /// # Safety
-    /// The lengths must be those that [`super::product`] checks.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
-    pub(super) unsafe fn product(input: &Activations, strip: &Strip<'_>, bias: &Columns, output: &mut Output<'_>) {
-        // SAFETY: as asked for by this function.
-        unsafe {
-            if strip.packed {
-                few_rows(input, strip, bias, output);
-            } else if strip.fine {
-                rows::<2>(input, strip, bias, output);
-            } else {
-                rows::<1>(input, strip, bias, output);
-            }
-        }
-    }
-
-    /// At most three rows, from four-bit values with one scale for each group.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
-    unsafe fn few_rows(input: &Activations, strip: &Strip<'_>, bias: &Columns, output: &mut Output<'_>) {
-        // SAFETY: as many rows as there are.
-        unsafe {
-            match input.rows() {
-                0 => 0,
-                1 => tile::<1, 1, true>(input, 0, strip, bias, output),
-                2 => tile::<2, 1, true>(input, 0, strip, bias, output),
-                _ => tile::<3, 1, true>(input, 0, strip, bias, output),
-            };
-        }
-    }
-
-    /// All rows of a product with one or two scales for each group.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
-    unsafe fn rows<const PARTS: usize>(
-        input: &Activations,
-        strip: &Strip<'_>,
-        bias: &Columns,
-        output: &mut Output<'_>,
-    ) {
-        let mut row = 0;
-        while row < input.rows() {
-            // SAFETY: at most as many rows as are left.
-            row += unsafe {
-                match input.rows() - row {
-                    1 => tile::<1, PARTS, false>(input, row, strip, bias, output),
-                    2 => tile::<2, PARTS, false>(input, row, strip, bias, output),
-                    3 => tile::<3, PARTS, false>(input, row, strip, bias, output),
-                    4 => tile::<4, PARTS, false>(input, row, strip, bias, output),
-                    5 => tile::<5, PARTS, false>(input, row, strip, bias, output),
-                    _ => tile::<6, PARTS, false>(input, row, strip, bias, output),
-                }
-            };
-        }
-    }
-
-    /// `ROWS` rows by 32 columns; the sums stay in registers from the first group to the last.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
-    unsafe fn tile<const ROWS: usize, const PARTS: usize, const PACKED: bool>(
-        input: &Activations,
-        row: usize,
-        strip: &Strip<'_>,
-        bias: &Columns,
-        output: &mut Output<'_>,
-    ) -> usize {
-        let groups = input.groups();
-        // SAFETY: row + ROWS is at most the number of rows, and all arrays have the lengths checked by the caller:
-        // `values` 32, `scales` and `sums` 1 and 2 for each row and group; the strip 16 lines and 32 scales a group.
-        unsafe {
-            let values = input.values().as_ptr().add(row * groups * 32);
-            let scales = input.scales().as_ptr().add(row * groups);
-            let sums = input.sums().as_ptr().add(row * groups * 2);
-            let zero = -i32::from(strip.zero);
-            let low = _mm512_set1_epi8(15);
-            let start = [_mm512_load_ps(bias.0.as_ptr()), _mm512_load_ps(bias.0.as_ptr().add(16))];
-            let mut total: [[__m512; 2]; ROWS] = [start; ROWS];
-            let apart = input.apart().as_ptr().add(row * strip.apart.len());
-            for (at, weights) in strip.apart.iter().enumerate() {
-                let weights = [_mm512_load_ps(weights.0.as_ptr()), _mm512_load_ps(weights.0.as_ptr().add(16))];
-                for (r, total) in total.iter_mut().enumerate() {
-                    let value = _mm512_set1_ps(*apart.add(r * strip.apart.len() + at));
-                    total[0] = _mm512_fmadd_ps(weights[0], value, total[0]);
-                    total[1] = _mm512_fmadd_ps(weights[1], value, total[1]);
-                }
-            }
-            for group in 0..groups {
-                for part in 0..PARTS {
-                    let mut sum: [[__m512i; 2]; ROWS] = [[_mm512_set1_epi32(0); 2]; ROWS];
-                    for (r, sum) in sum.iter_mut().enumerate() {
-                        let at = sums.add((r * groups + group) * 2);
-                        let all = if PARTS == 1 { *at + *at.add(1) } else { *at.add(part) };
-                        *sum = [_mm512_set1_epi32(zero * all); 2];
-                    }
-                    let lines = if PACKED { LINES / 2 } else { LINES };
-                    let lines = strip.values.as_ptr().add(group * lines).cast::<i32>();
-                    for step in part * 8 / PARTS..(part + 1) * 8 / PARTS {
-                        let line = if PACKED { step % 4 } else { step };
-                        let mut left = _mm512_load_si512(lines.add(line * 32).cast());
-                        let mut right = _mm512_load_si512(lines.add(line * 32 + 16).cast());
-                        if PACKED {
-                            if step >= 4 {
-                                left = _mm512_srli_epi16::<4>(left);
-                                right = _mm512_srli_epi16::<4>(right);
-                            }
-                            left = _mm512_and_si512(left, low);
-                            right = _mm512_and_si512(right, low);
-                        }
-                        for (r, sum) in sum.iter_mut().enumerate() {
-                            let four = values.add((r * groups + group) * 32 + step * 4).cast::<i32>().read_unaligned();
-                            let four = _mm512_set1_epi32(four);
-                            sum[0] = _mm512_dpbusd_epi32(sum[0], left, four);
-                            sum[1] = _mm512_dpbusd_epi32(sum[1], right, four);
-                        }
-                    }
-                    let scale = strip.scales.as_ptr().add(group * PARTS + part).cast::<f32>();
-                    let scale = [_mm512_load_ps(scale), _mm512_load_ps(scale.add(16))];
-                    for (r, (total, sum)) in total.iter_mut().zip(sum).enumerate() {
-                        let own = _mm512_set1_ps(*scales.add(r * groups + group));
-                        let both = [_mm512_mul_ps(scale[0], own), _mm512_mul_ps(scale[1], own)];
-                        total[0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[0]), both[0], total[0]);
-                        total[1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[1]), both[1], total[1]);
-                    }
-                }
-                if let Some(least) = strip.least {
-                    let least = least.as_ptr().add(group).cast::<f32>();
-                    let least = [_mm512_load_ps(least), _mm512_load_ps(least.add(16))];
-                    for (r, total) in total.iter_mut().enumerate() {
-                        let at = sums.add((r * groups + group) * 2);
-                        let own = _mm512_set1_ps(*scales.add(r * groups + group) * (*at + *at.add(1)) as f32);
-                        total[0] = _mm512_fmadd_ps(least[0], own, total[0]);
-                        total[1] = _mm512_fmadd_ps(least[1], own, total[1]);
-                    }
-                }
-            }
-            for (r, mut total) in total.into_iter().enumerate() {
-                let to = output.values.as_mut_ptr().add((row + r) * output.stride + output.column);
-                if output.add {
-                    total[0] = _mm512_add_ps(total[0], _mm512_loadu_ps(to));
-                    total[1] = _mm512_add_ps(total[1], _mm512_loadu_ps(to.add(16)));
-                }
-                _mm512_storeu_ps(to, total[0]);
-                _mm512_storeu_ps(to.add(16), total[1]);
-            }
-        }
-        ROWS
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-    pub(super) unsafe fn quantize(input: &[f32], values: &mut [i8], scales: &mut [f32], sums: &mut [i32]) {
-        for ((group, scale), sums) in scales.iter_mut().enumerate().zip(sums.as_chunks_mut::<2>().0) {
-            // SAFETY: there are as many groups of 32 in `input` and `values` as scales.
-            unsafe {
-                let from = input.as_ptr().add(group * 32);
-                let halves = [_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(16))];
-                let most = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(halves[0]), _mm512_abs_ps(halves[1])));
-                *scale = most / 127.0;
-                let inverse = _mm512_set1_ps(if most > 0.0 { 127.0 / most } else { 0.0 });
-                for (at, (half, sum)) in halves.into_iter().zip(sums).enumerate() {
-                    let whole = _mm512_cvtps_epi32(_mm512_mul_ps(half, inverse));
-                    *sum = _mm512_reduce_add_epi32(whole);
-                    _mm_storeu_si128(values.as_mut_ptr().add(group * 32 + at * 16).cast(), _mm512_cvtepi32_epi8(whole));
-                }
-            }
-        }
-    }
-
-    /// # Safety
-    /// The lengths must be those that [`super::small_product`] checks.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-    pub(super) unsafe fn small_product(
-        left: &[f32],
-        left_stride: usize,
-        right: &[Columns],
-        scales: &[f32],
-        output: &mut [f32],
-        stride: usize,
-        add: bool,
-    ) {
-        let mut row = 0;
-        while row < scales.len() {
-            // SAFETY: at most as many rows as are left.
-            row += unsafe {
-                let (left, output) = (left.as_ptr().add(row * left_stride), output.as_mut_ptr().add(row * stride));
-                let scale = scales.as_ptr().add(row);
-                match scales.len() - row {
-                    1 => small_tile::<1>(left, left_stride, right, scale, output, stride, add),
-                    2 | 3 => small_tile::<2>(left, left_stride, right, scale, output, stride, add),
-                    4 | 5 => small_tile::<4>(left, left_stride, right, scale, output, stride, add),
-                    6..12 => small_tile::<6>(left, left_stride, right, scale, output, stride, add),
-                    _ => small_tile::<12>(left, left_stride, right, scale, output, stride, add),
-                }
-            };
-        }
-    }
-
-    /// `ROWS` rows by 32 columns, from pointers to the first of each.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-    unsafe fn small_tile<const ROWS: usize>(
-        left: *const f32,
-        left_stride: usize,
-        right: &[Columns],
-        scales: *const f32,
-        output: *mut f32,
-        stride: usize,
-        add: bool,
-    ) -> usize {
-        // SAFETY: `ROWS` rows are left, of `right.len()` values on the left side and 32 in the output.
-        unsafe {
-            let mut total: [[__m512; 2]; ROWS] = [[_mm512_set1_ps(0.0); 2]; ROWS];
-            for (k, right) in right.iter().enumerate() {
-                let right = right.0.as_ptr();
-                let right = [_mm512_load_ps(right), _mm512_load_ps(right.add(16))];
-                for (r, total) in total.iter_mut().enumerate() {
-                    let value = _mm512_set1_ps(*left.add(r * left_stride + k));
-                    total[0] = _mm512_fmadd_ps(right[0], value, total[0]);
-                    total[1] = _mm512_fmadd_ps(right[1], value, total[1]);
-                }
-            }
-            for (r, total) in total.into_iter().enumerate() {
-                let (scale, to) = (_mm512_set1_ps(*scales.add(r)), output.add(r * stride));
-                let mut total = [_mm512_mul_ps(total[0], scale), _mm512_mul_ps(total[1], scale)];
-                if add {
-                    total[0] = _mm512_add_ps(total[0], _mm512_loadu_ps(to));
-                    total[1] = _mm512_add_ps(total[1], _mm512_loadu_ps(to.add(16)));
-                }
-                _mm512_storeu_ps(to, total[0]);
-                _mm512_storeu_ps(to.add(16), total[1]);
-            }
-        }
-        ROWS
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use super::{Activations, Columns, LINES, Output, Strip, portable};
-    use std::arch::x86_64::{
-        __m256, __m256i, _mm256_abs_epi8, _mm256_add_epi32, _mm256_add_ps, _mm256_cvtepi32_ps, _mm256_fmadd_ps,
-        _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_set1_epi8,
-        _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_sign_epi8, _mm256_storeu_ps, _mm256_xor_si256,
-    };
-
-    /// # Safety
-    /// The lengths must be those that [`super::product`] checks.
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn product(input: &Activations, strip: &Strip<'_>, bias: &Columns, output: &mut Output<'_>) {
-        // Products of whole bytes overflow the 16 bits they are added in, unless their signs are moved to one side.
-        let signed = strip.zero == 128;
-        for eighth in 0..4 {
-            let mut row = 0;
-            while row < input.rows() {
-                // SAFETY: at most as many rows as are left, and four times eight columns.
-                row += unsafe {
-                    match (input.rows() - row, signed) {
-                        (1, false) => tile::<1, false>(input, row, eighth, strip, bias, output),
-                        (2 | 3, false) => tile::<2, false>(input, row, eighth, strip, bias, output),
-                        (_, false) => tile::<4, false>(input, row, eighth, strip, bias, output),
-                        (1, true) => tile::<1, true>(input, row, eighth, strip, bias, output),
-                        (2 | 3, true) => tile::<2, true>(input, row, eighth, strip, bias, output),
-                        (_, true) => tile::<4, true>(input, row, eighth, strip, bias, output),
-                    }
-                };
-            }
-        }
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn quantize(input: &[f32], values: &mut [i8], scales: &mut [f32], sums: &mut [i32]) {
-        portable::quantize::<true>(input, values, scales, sums);
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn small_product(
-        left: &[f32],
-        left_stride: usize,
-        right: &[Columns],
-        scales: &[f32],
-        output: &mut [f32],
-        stride: usize,
-        add: bool,
-    ) {
-        portable::small_product::<true>(left, left_stride, right, scales, output, stride, add);
-    }
-
-    /// `ROWS` rows by the eight columns from `8 * eighth`.
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn tile<const ROWS: usize, const SIGNED: bool>(
-        input: &Activations,
-        row: usize,
-        eighth: usize,
-        strip: &Strip<'_>,
-        bias: &Columns,
-        output: &mut Output<'_>,
-    ) -> usize {
-        let groups = input.groups();
-        // SAFETY: as in the AVX-512 kernel; of each pair of lines the columns `8 * eighth..8 * eighth + 8` are read.
-        unsafe {
-            let values = input.values().as_ptr().add(row * groups * 32);
-            let scales = input.scales().as_ptr().add(row * groups);
-            let sums = input.sums().as_ptr().add(row * groups * 2);
-            let zero = if SIGNED { 0 } else { -i32::from(strip.zero) };
-            let parts = 1 + usize::from(strip.fine);
-            let ones = _mm256_set1_epi16(1);
-            let top = _mm256_set1_epi8(i8::MIN);
-            let mut total: [__m256; ROWS] = [_mm256_loadu_ps(bias.0.as_ptr().add(8 * eighth)); ROWS];
-            let apart = input.apart().as_ptr().add(row * strip.apart.len());
-            for (at, weights) in strip.apart.iter().enumerate() {
-                let weights = _mm256_loadu_ps(weights.0.as_ptr().add(8 * eighth));
-                for (r, total) in total.iter_mut().enumerate() {
-                    let value = _mm256_set1_ps(*apart.add(r * strip.apart.len() + at));
-                    *total = _mm256_fmadd_ps(weights, value, *total);
-                }
-            }
-            for group in 0..groups {
-                for part in 0..parts {
-                    let mut sum: [__m256i; ROWS] = [_mm256_set1_epi32(0); ROWS];
-                    for (r, sum) in sum.iter_mut().enumerate() {
-                        let at = sums.add((r * groups + group) * 2);
-                        let all = if parts == 1 { *at + *at.add(1) } else { *at.add(part) };
-                        *sum = _mm256_set1_epi32(zero * all);
-                    }
-                    let lines = strip.values.as_ptr().add(group * LINES).cast::<i32>().add(8 * eighth);
-                    for step in part * 8 / parts..(part + 1) * 8 / parts {
-                        let mut weights = _mm256_loadu_si256(lines.add(step * 32).cast());
-                        if SIGNED {
-                            weights = _mm256_xor_si256(weights, top);
-                        }
-                        for (r, sum) in sum.iter_mut().enumerate() {
-                            let four = values.add((r * groups + group) * 32 + step * 4).cast::<i32>().read_unaligned();
-                            let four = _mm256_set1_epi32(four);
-                            let pairs = if SIGNED {
-                                _mm256_maddubs_epi16(_mm256_abs_epi8(weights), _mm256_sign_epi8(four, weights))
-                            } else {
-                                _mm256_maddubs_epi16(weights, four)
-                            };
-                            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
-                        }
-                    }
-                    let scale = strip.scales.as_ptr().add(group * parts + part).cast::<f32>();
-                    let scale = _mm256_loadu_ps(scale.add(8 * eighth));
-                    for (r, (total, sum)) in total.iter_mut().zip(sum).enumerate() {
-                        let both = _mm256_mul_ps(scale, _mm256_set1_ps(*scales.add(r * groups + group)));
-                        *total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), both, *total);
-                    }
-                }
-                if let Some(least) = strip.least {
-                    let least = _mm256_loadu_ps(least.as_ptr().add(group).cast::<f32>().add(8 * eighth));
-                    for (r, total) in total.iter_mut().enumerate() {
-                        let at = sums.add((r * groups + group) * 2);
-                        let own = _mm256_set1_ps(*scales.add(r * groups + group) * (*at + *at.add(1)) as f32);
-                        *total = _mm256_fmadd_ps(least, own, *total);
-                    }
-                }
-            }
-            for (r, mut total) in total.into_iter().enumerate() {
-                let to = output.values.as_mut_ptr().add((row + r) * output.stride + output.column + 8 * eighth);
-                if output.add {
-                    total = _mm256_add_ps(total, _mm256_loadu_ps(to));
-                }
-                _mm256_storeu_ps(to, total);
-            }
-        }
-        ROWS
-    }
 }

@@ -1,9 +1,10 @@
 //! Matrices that read the same input, applied by as many threads as there is work for.
 
-use super::STRIP;
 use super::activations::Activations;
 use super::kernels::Level;
 use super::matrix::{Matrix, Workspace};
+use super::spans::Rounded;
+use super::{Columns, STRIP};
 use rayon::prelude::{IndexedParallelIterator as _, ParallelIterator as _, ParallelSliceMut as _};
 use std::cell::RefCell;
 
@@ -31,47 +32,55 @@ impl Linear {
         self.stride
     }
 
+    /// Length of an input row.
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
     /// The matrices.
     pub(crate) fn parts(&self) -> &[Matrix] {
         &self.parts
     }
 
-    /// The products with every row of `input` into the rows of `output`; `add` keeps what is there and adds to it.
-    pub(crate) fn apply(&self, level: Level, input: &mut [f32], output: &mut [f32], add: bool) {
-        let rows = input.len() / self.inputs.max(1);
-        let threads = if rows * self.inputs * self.stride < WORTH_A_THREAD { 1 } else { rayon::current_num_threads() };
-        if threads > 1 && rows >= MANY_ROWS {
-            let share = rows.div_ceil(threads).next_multiple_of(TILE);
-            input
-                .par_chunks_mut(share * self.inputs)
-                .zip(output.par_chunks_mut(share * self.stride))
-                .for_each(|(input, output)| self.apply_here(level, input, output, add));
-        } else if threads > 1 && rows == 1 {
-            // Taken, not borrowed: while this thread waits it may be given work that wants its own.
-            let (mut rounded, workspace) = SCRATCH.take();
-            rounded.quantize(level, input, self.inputs, &[]);
-            let share = (self.stride / STRIP).div_ceil(threads * 2);
-            let first = output.par_chunks_mut(share * STRIP).enumerate();
-            first.for_each(|(at, output)| {
-                SCRATCH.with_borrow_mut(|(_, workspace)| {
-                    self.some_strips(level, &rounded, at * share, output, add, workspace);
-                });
+    /// The products with every row of `input` into strips of `output`, one after the other, as many rows in each; `add`
+    /// keeps what is there and adds to it.
+    pub(crate) fn apply_rows(&self, level: Level, input: &Rounded, output: &mut [Columns], add: bool) {
+        let rows = input.rows().max(1);
+        let many = rows * self.inputs * self.stride >= WORTH_A_THREAD;
+        let shares = if many { rayon::current_num_threads() * SHARES } else { 1 };
+        let share = (self.stride / STRIP).div_ceil(shares).max(1);
+        output.par_chunks_mut(share * rows).enumerate().for_each(|(at, mut output)| {
+            SCRATCH.with_borrow_mut(|(_, workspace)| {
+                let (first, last) = (at * share, (at + 1) * share);
+                let mut before = 0;
+                for part in &self.parts {
+                    let (from, to) = (first.max(before), last.min(before + part.strips()));
+                    if from < to {
+                        let own = output.split_off_mut(..(to - from) * rows).unwrap_or_default();
+                        part.multiply_rows(level, input, from - before..to - before, own, add, workspace);
+                    }
+                    before += part.strips();
+                }
             });
-            SCRATCH.set((rounded, workspace));
-        } else {
-            self.apply_here(level, input, output, add);
-        }
+        });
     }
 
-    fn apply_here(&self, level: Level, input: &mut [f32], output: &mut [f32], add: bool) {
-        SCRATCH.with_borrow_mut(|(rounded, workspace)| {
-            rounded.quantize(level, input, self.inputs, &[]);
-            let mut column = 0;
-            for part in &self.parts {
-                part.multiply_strips(level, rounded, 0..part.strips(), (output, self.stride, column), add, workspace);
-                column += part.stride();
-            }
+    /// As [`Linear::apply_rows`] for a single row, whose values are rounded with a scale for every 32 and whose weights
+    /// are taken as they are: what a generated token costs is the reading of the weights.
+    pub(crate) fn apply_row(&self, level: Level, input: &mut [f32], output: &mut [f32], add: bool) {
+        let threads = if self.inputs * self.stride < WORTH_A_THREAD { 1 } else { rayon::current_num_threads() };
+        // Taken, not borrowed: while this thread waits it may be given work that wants its own.
+        let (mut rounded, workspace) = SCRATCH.take();
+        rounded.quantize(level, input, self.inputs, &[]);
+        let shares = if threads > 1 { threads * SHARES } else { 1 };
+        let share = (self.stride / STRIP).div_ceil(shares).max(1);
+        let first = output.par_chunks_mut(share * STRIP).enumerate();
+        first.for_each(|(at, output)| {
+            SCRATCH.with_borrow_mut(|(_, workspace)| {
+                self.some_strips(level, &rounded, at * share, output, add, workspace);
+            });
         });
+        SCRATCH.set((rounded, workspace));
     }
 
     /// The strips from `first`, counted over all parts, that fill one row of `output`.
@@ -108,8 +117,5 @@ impl Linear {
 /// Products of fewer multiplications are done before another thread has woken up.
 const WORTH_A_THREAD: usize = 400_000;
 
-/// From so many rows on they are divided among threads, each of which unpacks all weights.
-const MANY_ROWS: usize = 24;
-
-/// Rows the kernels take at once.
-const TILE: usize = 6;
+/// Shares of a product for each thread: more than one, so that one that is held up does not hold up all.
+const SHARES: usize = 4;

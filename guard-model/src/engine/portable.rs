@@ -6,6 +6,10 @@
 
 #![expect(clippy::inline_always, reason = "only inside its caller is a loop compiled for the caller's instructions")]
 
+mod spans;
+
+pub(super) use spans::{add_products, root_means, round_span, settle_plainly, softmax_on, widen};
+
 use super::activations::Activations;
 use super::kernels::{LINES, Output, Strip};
 use super::{Columns, GROUP, Line, STRIP};
@@ -178,6 +182,18 @@ pub(crate) fn half(bits: u16) -> f32 {
     let sign = u32::from(bits & 0x8000) << 16;
     let rest = f32::from_bits(u32::from(bits & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
     f32::from_bits(rest.to_bits() | sign)
+}
+
+/// The half-precision number nearest to a number; what is too great for one becomes the greatest.
+#[inline(always)]
+pub(crate) fn half_bits(value: f32) -> u16 {
+    let sign = (value.to_bits() >> 16 & 0x8000) as u16;
+    let value = value.abs().min(65504.0);
+    // As the other way round; adding a number 2^13 times the last place leaves what fits, rounded, also of small ones.
+    let scaled = value * f32::from_bits(0x0780_0000);
+    let bits = scaled.to_bits();
+    let rounded = (bits + 0x0fff + (bits >> 13 & 1)) >> 13;
+    sign | rounded as u16
 }
 
 /// See [`super::kernels::softmax`].

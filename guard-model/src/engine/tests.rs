@@ -2,8 +2,9 @@
 
 use super::activations::Activations;
 use super::blocks::Kind;
-use super::kernels::{self, LINES, Level, Output, Strip};
+use super::kernels::{self, Input, LINES, Level, Output, REACH, Span, Strip};
 use super::matrix::{self, Matrix, Workspace};
+use super::spans::{Rounded, Source};
 use super::{Columns, GROUP, Line, STRIP};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
@@ -51,6 +52,11 @@ proptest! {
         };
         let (scales, lowest) = (columns(seed ^ 1, groups * (1 + usize::from(fine))), columns(seed ^ 2, groups));
         let apart = columns(seed ^ 6, kept);
+        let bias = columns(seed ^ 3, 1)[0];
+        let mut input = Activations::default();
+        input.quantize(Level::available()[0], &mut numbers(seed ^ 4, rows * groups * GROUP), groups * GROUP, &[3, 20][..kept]);
+        let mut starts = Vec::new();
+        input.starts(zero, fine, &mut starts);
         let strip = Strip {
             values: &values,
             packed: false,
@@ -58,11 +64,9 @@ proptest! {
             fine,
             least: least.then_some(&lowest),
             zero,
+            starts: &starts,
             apart: &apart,
         };
-        let bias = columns(seed ^ 3, 1)[0];
-        let mut input = Activations::default();
-        input.quantize(Level::available()[0], &mut numbers(seed ^ 4, rows * groups * GROUP), groups * GROUP, &[3, 20][..kept]);
         // Two strips wide, so that the kernel's neighbours are seen to be left alone.
         let before = numbers(seed ^ 5, rows * 2 * STRIP);
         let product = |level| {
@@ -78,6 +82,122 @@ proptest! {
             assert_close(&expected, &found, worst);
             let left = |values: &[f32]| -> Vec<f32> { values.chunks(STRIP).step_by(2).flatten().copied().collect() };
             prop_assert_eq!(left(&found), left(&before));
+        }
+    }
+
+    #[test]
+    fn every_level_settles_and_multiplies_spans_alike(
+        rows in 1_usize..40, groups in 1_usize..=8, kind in 0_usize..5, least in any::<bool>(), seed in any::<u64>(),
+    ) {
+        let (zero, most, fine) = [(8, 15, false), (0, 15, false), (0, 31, false), (32, 63, true), (128, 255, false)][kind];
+        let four = most == 15;
+        let count = groups * if four { LINES / 2 } else { LINES };
+        let values: Vec<Line> = bytes(seed, count * 64, if four { 255 } else { most })
+            .as_chunks::<64>().0.iter().map(|line| Line(*line)).collect();
+        let columns = |seed, count: usize| -> Vec<Columns> {
+            numbers(seed, count * STRIP).as_chunks::<STRIP>().0.iter().map(|columns| Columns(*columns)).collect()
+        };
+        let (mut scales, lowest) = (columns(seed ^ 1, groups * (1 + usize::from(fine))), columns(seed ^ 2, groups));
+        // A column of zeros is one, too.
+        scales.iter_mut().for_each(|scales| scales.0[5] = 0.0);
+        let span = Span {
+            values: &values, scales: &scales, fine, least: (least && zero == 0).then_some(&lowest), zero, most,
+        };
+        let mut rounded = Rounded::default();
+        let source: Vec<Columns> = columns(seed ^ 4, rows * groups);
+        rounded.round(Level::available()[0], &Source::Plain(&source), rows);
+        let input: Input<'_> = rounded.span(0);
+        for level in Level::available() {
+            let mut settled = vec![Line([0; 64]); groups * LINES];
+            let mut scale = Columns([0.0; STRIP]);
+            kernels::settle(level, &span, &mut settled, &mut scale);
+            // Every weight, from where it lies, against what it became.
+            for group in 0..groups {
+                for (step, column, byte) in (0..8).flat_map(|s| (0..STRIP).flat_map(move |c| (0..4).map(move |b| (s, c, b)))) {
+                    let line = step * 2 + column / 16;
+                    let at = column % 16 * 4 + byte;
+                    let value = if four {
+                        values[group * 8 + line % 8].0[at] >> (line / 8 * 4) & 15
+                    } else {
+                        values[group * LINES + line].0[at]
+                    };
+                    let scales = &scales[if fine { group * 2 + step / 4 } else { group }];
+                    let offset = span.least.map_or(0.0, |least| least[group].0[column]);
+                    let weight = scales.0[column] * (f32::from(value) - f32::from(zero)) + offset;
+                    let found = (f32::from(settled[group * LINES + line].0[at]) - 128.0) * scale.0[column];
+                    // Half a step, and what the factors lose behind their sixteenth bit.
+                    prop_assert!((weight - found).abs() <= scale.0[column] * 0.7 + 1e-6, "{level:?}: {weight} and {found}");
+                    prop_assert!((found / scale.0[column].max(1e-9)).abs() <= REACH + 1.0);
+                }
+            }
+            let mut totals = source[..1].repeat(rows);
+            kernels::add_products(level, &settled, &scale, &input, &mut totals);
+            let mut expected = source[..1].repeat(rows);
+            kernels::add_products(Level::available()[0], &settled, &scale, &input, &mut expected);
+            assert_close(kernels::flat(&expected), kernels::flat(&totals), 1e-4);
+        }
+        // And the product of the plain numbers, within what rounding the rows costs.
+        let mut settled = vec![Line([0; 64]); groups * LINES];
+        let mut scale = Columns([0.0; STRIP]);
+        kernels::settle(Level::best(), &span, &mut settled, &mut scale);
+        let mut totals = vec![Columns([0.0; STRIP]); rows];
+        kernels::add_products(Level::best(), &settled, &scale, &input, &mut totals);
+        for (row, total) in totals.iter().enumerate() {
+            for (column, total) in total.0.iter().enumerate() {
+                let weight = |at: usize| {
+                    let (line, byte) = (at / 32 * LINES + at % 32 / 4 * 2 + column / 16, column % 16 * 4 + at % 4);
+                    (f32::from(settled[line].0[byte]) - 128.0) * scale.0[column]
+                };
+                let value = |at: usize| source[at / 32 * rows + row].0[at % 32];
+                let expected: f32 = (0..groups * GROUP).map(|at| weight(at) * value(at)).sum();
+                let size: f32 = (0..groups * GROUP).map(|at| weight(at).abs()).sum();
+                prop_assert!((expected - total).abs() <= size / 240.0 + 1e-3, "{expected} and {total} of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_level_rounds_every_source_alike(rows in 1_usize..9, groups in 1_usize..12, seed in any::<u64>()) {
+        let columns = |seed, count: usize| -> Vec<Columns> {
+            numbers(seed, count * STRIP).as_chunks::<STRIP>().0.iter().map(|columns| Columns(*columns)).collect()
+        };
+        let (values, gates, weight) = (columns(seed, rows * groups), columns(seed ^ 1, rows * groups), columns(seed ^ 2, groups));
+        for level in Level::available() {
+            let mut factors = vec![0.0; rows];
+            kernels::root_means(level, &values, rows, 0, 1e-6, &mut factors);
+            let row = |all: &[Columns], row: usize| -> Vec<f32> {
+                all.iter().skip(row).step_by(rows).flat_map(|columns| columns.0).collect()
+            };
+            for (at, factor) in factors.iter().enumerate() {
+                let own = row(&values, at);
+                let mean = own.iter().map(|value| value * value).sum::<f32>() / own.len() as f32;
+                assert_close(&[1.0 / (mean + 1e-6).sqrt()], &[*factor], 1e-5);
+            }
+            let sources = [
+                Source::Plain(&values),
+                Source::Normed { values: &values, weight: &weight, factors: &factors },
+                Source::Gated { gates: &gates, values: &values },
+            ];
+            for (kind, source) in sources.iter().enumerate() {
+                let mut rounded = Rounded::default();
+                rounded.round(level, source, rows);
+                for at in 0..rows {
+                    let (own, gate) = (row(&values, at), row(&gates, at));
+                    let expected = (0..groups * GROUP).map(|index| match kind {
+                        0 => own[index],
+                        1 => own[index] * weight[index / GROUP].0[index % GROUP] * factors[at],
+                        _ => gate[index] / (1.0 + (-gate[index]).exp()) * own[index],
+                    });
+                    for (index, expected) in expected.enumerate() {
+                        let span = rounded.span(index / 256);
+                        let length = span.values.len() / rows;
+                        let found = f32::from(span.values[at * length + index % 256]) * span.scales[at];
+                        prop_assert!((found - expected).abs() <= span.scales[at] * 0.51 + 1e-6);
+                        let sum: i32 = span.values[at * length..][..length].iter().map(|value| i32::from(*value)).sum();
+                        prop_assert_eq!(span.starts[at], -128 * sum);
+                    }
+                }
+            }
         }
     }
 
@@ -125,6 +245,16 @@ proptest! {
             let expected: Vec<f32> = input.iter().map(|value| (value - most).exp()).collect();
             assert_close(&expected, &soft, 1e-6);
             assert_close(&[1.0 / expected.iter().sum::<f32>()], &[share], 1e-5);
+            // In two parts, the greatest in either, it is the same.
+            for middle in [0, 20, input.len()] {
+                let (mut early, mut late) = (input[..middle].to_vec(), input[middle..].to_vec());
+                let (mut most, mut sum, mut kept) = (f32::NEG_INFINITY, 0.0, 1.0);
+                kernels::softmax_on(level, &mut early, &mut most, &mut sum, &mut kept);
+                kernels::softmax_on(level, &mut late, &mut most, &mut sum, &mut kept);
+                let whole: Vec<f32> = early.iter().map(|value| value * kept).chain(late).collect();
+                assert_close(&expected, &whole, 1e-5);
+                assert_close(&[expected.iter().sum::<f32>()], &[sum], 1e-5);
+            }
             let mut output = vec![7.0; rows * 2 * STRIP];
             kernels::small_product(level, (&left, tokens), &right, &scales, (&mut output, 2 * STRIP), false);
             let mut twice = output.clone();
@@ -184,6 +314,13 @@ fn half_precision_is_read_exactly() {
     ];
     for (bits, expected) in cases {
         assert_eq!(super::half(bits).to_bits(), f32::to_bits(expected), "{bits:x}");
+        assert_eq!(super::half_bits(expected), bits, "{expected}");
+    }
+    // To the nearest, ties to even; what is too great is the greatest.
+    let rounded =
+        [(1.000_48, 0x3c00), (1.000_49, 0x3c01), (2049.0, 0x6800), (2051.0, 0x6802), (7e4, 0x7bff), (2e-8, 0)];
+    for (value, expected) in rounded {
+        assert_eq!(super::half_bits(value), expected, "{value}");
     }
 }
 

@@ -16,10 +16,69 @@ pub(crate) struct Shape {
     /// Heads of keys and values; a divisor of `heads`.
     pub(crate) key_heads: usize,
     pub(crate) head_width: usize,
-    pub(crate) rope_width: usize,
     pub(crate) rope_base: f32,
+    pub(crate) scaling: Scaling,
     pub(crate) norm_epsilon: f32,
 }
+
+/// How the turns of a model that was made for a shorter context are slowed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Scaling {
+    None,
+    /// All by the same factor.
+    Linear(f32),
+    /// Llama 3.1 and later: waves longer than `context / low` by the factor, those shorter than `context / high` not at
+    /// all, and what lies between in part.
+    Waves {
+        factor: f32,
+        low: f32,
+        high: f32,
+        context: f32,
+    },
+}
+
+impl Scaling {
+    /// A frequency, slowed.
+    pub(crate) fn apply(self, frequency: f32) -> f32 {
+        match self {
+            Self::None => frequency,
+            Self::Linear(factor) => frequency / factor,
+            Self::Waves { factor, low, high, context } => {
+                let wave = std::f32::consts::TAU / frequency;
+                if wave < context / high {
+                    frequency
+                } else if wave > context / low {
+                    frequency / factor
+                } else {
+                    let share = (context / wave - low) / (high - low);
+                    (1.0 - share) * frequency / factor + share * frequency
+                }
+            }
+        }
+    }
+}
+
+impl Shape {
+    /// Whether the sizes fit each other; else in one sentence which do not.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Self { heads, key_heads, width, head_width, .. } = *self;
+        if key_heads == 0 || heads % key_heads != 0 || width % heads != 0 {
+            return Err(format!("{heads} heads, {key_heads} key heads and a width of {width} do not fit each other"));
+        }
+        if !head_width.is_multiple_of(2) || head_width == 0 || head_width > MOST_HEAD {
+            return Err(format!("heads of {head_width} values do not run here"));
+        }
+        if self.layers > MOST_LAYERS || width > MOST_WIDTH || heads > MOST_WIDTH {
+            return Err(format!("{} layers of {width} values in {heads} heads are more than run here", self.layers));
+        }
+        Ok(())
+    }
+}
+
+/// Sizes far beyond any model's, so that a file cannot ask for more memory than there is.
+const MOST_HEAD: usize = 1024;
+const MOST_LAYERS: usize = 1024;
+const MOST_WIDTH: usize = 1 << 20;
 
 impl Metadata<'_> {
     /// The model's dimensions, or what is wrong with them in one sentence.
@@ -31,33 +90,48 @@ impl Metadata<'_> {
         if self.count("llama.expert_count").unwrap_or(0) > 1 {
             return Err("mixtures of experts (`llama.expert_count`) do not run here".to_owned());
         }
-        if let Some(scaling) = self.text("llama.rope.scaling.type").filter(|scaling| *scaling != "none") {
-            return Err(format!("`llama.rope.scaling.type` is `{scaling}`, which does not run here"));
-        }
         let heads = self.required("llama.attention.head_count")?;
         let key_heads = self.count("llama.attention.head_count_kv").unwrap_or(heads);
         let width = self.required("llama.embedding_length")?;
-        if key_heads == 0 || heads % key_heads != 0 || width % heads != 0 {
-            return Err(format!("{heads} heads, {key_heads} key heads and a width of {width} do not fit each other"));
-        }
         let head_width = self.count("llama.attention.key_length").unwrap_or(width / heads);
         let rope_width = self.count("llama.rope.dimension_count").unwrap_or(head_width);
-        if rope_width != head_width || !head_width.is_multiple_of(2) {
+        if rope_width != head_width {
             return Err(format!("rotating {rope_width} of {head_width} values of a head is not what runs here"));
         }
-        Ok(Shape {
+        let shape = Shape {
             layers: self.required("llama.block_count")?,
             context_length: self.required("llama.context_length")?,
             width,
             heads,
             key_heads,
             head_width,
-            rope_width,
             rope_base: self.real("llama.rope.freq_base").unwrap_or(10_000.0),
+            scaling: self.scaling()?,
             norm_epsilon: self
                 .real("llama.attention.layer_norm_rms_epsilon")
                 .ok_or("`llama.attention.layer_norm_rms_epsilon` is missing from the file")?,
-        })
+        };
+        shape.check()?;
+        Ok(shape)
+    }
+
+    fn scaling(&self) -> Result<Scaling, String> {
+        let need = |name: &str| {
+            let key = format!("llama.rope.scaling.{name}");
+            let value = self.real(&key).or_else(|| self.count(&key).map(|count| count as f32));
+            value.filter(|value| *value > 0.0).ok_or_else(|| format!("`{key}` is missing or not above zero"))
+        };
+        match self.text("llama.rope.scaling.type") {
+            None | Some("none") => Ok(Scaling::None),
+            Some("linear") => Ok(Scaling::Linear(need("factor")?)),
+            Some("llama3") => Ok(Scaling::Waves {
+                factor: need("factor")?,
+                low: need("low_freq_factor")?,
+                high: need("high_freq_factor")?,
+                context: need("original_context_length")?,
+            }),
+            Some(other) => Err(format!("`llama.rope.scaling.type` is `{other}`, which does not run here")),
+        }
     }
 
     /// The text under `key`.

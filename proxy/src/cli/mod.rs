@@ -1,6 +1,7 @@
 //! The commands of the program, one file each.
 
 pub mod audit;
+pub mod bench;
 pub mod check;
 pub mod classify;
 pub mod keys;
@@ -33,6 +34,8 @@ enum Command {
     Scan(scan::ScanArgs),
     /// Ask the guard model about a text
     Classify(classify::ClassifyArgs),
+    /// Measure how fast a model is on this machine
+    Bench(bench::BenchArgs),
     /// Validate the configuration, the policies and the rules, and run all their cases
     Check(check::CheckArgs),
     /// Write, test, compare and explain policies
@@ -55,6 +58,7 @@ pub fn run(program: Program) -> anyhow::Result<ExitCode> {
         Some(Command::Serve(arguments)) => serve::run(arguments),
         Some(Command::Scan(arguments)) => scan::run(arguments),
         Some(Command::Classify(arguments)) => classify::run(arguments),
+        Some(Command::Bench(arguments)) => bench::run(&arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
         Some(Command::Policy(arguments)) => policy::run(&arguments, &mut io::stdout()),
         Some(Command::Keys(arguments)) => Ok(keys::run(&arguments, &mut io::stdout())?),
