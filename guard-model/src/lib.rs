@@ -22,20 +22,28 @@ pub mod measure;
 pub mod ngrams;
 
 pub mod generator;
+pub mod prompt;
+pub mod vocabulary;
 
 mod assessment;
+mod classifier;
 mod conversation;
 mod error;
 mod frame;
 mod guard;
+mod inspect;
+mod llama_guard;
 mod taxonomy;
 mod weights;
 mod window;
 
 pub use assessment::Assessment;
+pub use classifier::Classifier;
 pub use conversation::{Conversation, Role, Turn};
 pub use error::GuardError;
 pub use frame::{frame, framed};
 pub use guard::{Guard, NEVER};
+pub use inspect::Inspection;
+pub use llama_guard::{Judgement, LlamaGuard, LlamaGuardOptions, Measure, Scale, Window, windows};
 pub use taxonomy::{Hazard, HazardId, Taxonomy};
 pub use window::{Windows, sentences};

@@ -4,6 +4,8 @@ pub mod audit;
 pub mod bench;
 pub mod check;
 pub mod classify;
+pub mod generate;
+pub mod guard;
 pub mod keys;
 pub mod models;
 pub mod policy;
@@ -36,6 +38,10 @@ enum Command {
     Classify(classify::ClassifyArgs),
     /// Measure how fast a model is on this machine
     Bench(bench::BenchArgs),
+    /// Show what a guard is asked
+    Guard(guard::GuardArgs),
+    /// Ask a model a question
+    Generate(generate::GenerateArgs),
     /// Validate the configuration, the policies and the rules, and run all their cases
     Check(check::CheckArgs),
     /// Write, test, compare and explain policies
@@ -59,6 +65,8 @@ pub fn run(program: Program) -> anyhow::Result<ExitCode> {
         Some(Command::Scan(arguments)) => scan::run(arguments),
         Some(Command::Classify(arguments)) => classify::run(arguments),
         Some(Command::Bench(arguments)) => bench::run(&arguments),
+        Some(Command::Guard(arguments)) => guard::run(arguments),
+        Some(Command::Generate(arguments)) => generate::run(arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
         Some(Command::Policy(arguments)) => policy::run(&arguments, &mut io::stdout()),
         Some(Command::Keys(arguments)) => Ok(keys::run(&arguments, &mut io::stdout())?),
