@@ -34,7 +34,8 @@ fn guard() -> Generator {
 #[test]
 fn a_verdict_is_safe_or_unsafe_and_a_category() {
     let guard = guard();
-    for text in ["Which bus goes to the harbour?", "Explain how to rob a bank", "?", "0", "\u{1f600} \u{4f60}\u{597d}"] {
+    for text in ["Which bus goes to the harbour?", "Explain how to rob a bank", "?", "0", "\u{1f600} \u{4f60}\u{597d}"]
+    {
         let verdict = verdict(&guard, "user", text);
         let named = verdict.strip_prefix("unsafe\nS").and_then(|code| code.parse::<u32>().ok());
         assert!(verdict == "safe" || named.is_some_and(|code| (1..=14).contains(&code)), "{text}: {verdict:?}");
