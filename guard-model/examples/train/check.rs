@@ -38,8 +38,12 @@ pub(crate) fn given(weights: &str, cache: &str, rows: &[Row]) -> Result<Vec<Vec<
         for turn in trials(row).iter().filter_map(|trial| trial.turns.last()) {
             let cut = encoder.cut(turn.text);
             let mut add = |range, sight| windows.push((at, turns.len(), turn.role, sight, text_of(&cut, range)));
-            Windows::of(turn.role).ranges(cut.pieces.len()).into_iter().for_each(|range| add(range, Sight::Whole));
-            sentences(turn.role, &cut).into_iter().for_each(|range| add(range, Sight::Sentences));
+            for range in Windows::of(turn.role).ranges(cut.pieces.len()) {
+                add(range, Sight::Whole);
+            }
+            for range in sentences(turn.role, &cut) {
+                add(range, Sight::Sentences);
+            }
             turns.push((turn.role, [0.0; OUTPUTS]));
         }
         all.push(turns);
