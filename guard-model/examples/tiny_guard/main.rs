@@ -1,14 +1,13 @@
 //! Trains a tiny Llama that answers as Llama Guard 3 does, so that prompts and verdicts are tested with a model that
 //! means something. It is for tests alone: its judgement is far below the embedded guard's.
 //!
-//! `tiny_guard OUT.gguf guard_train.jsonl.gz own.jsonl…` learns from the English rows that name a hazard of S1 to S14 or
-//! are harmless, with one seed, in some minutes on one core, and prints how well rows that were not learnt from are told
-//! apart.
+//! `tiny_guard OUT.gguf guard_train.jsonl.gz own.jsonl…` learns from the English rows that name a hazard of S1 to S14
+//! or are harmless, with one seed, in some minutes on one core, and prints how well rows that were not learnt from are
+//! told apart.
 
 mod examples;
 mod model;
 mod prompt;
-#[path = "../train/rows.rs"]
 mod rows;
 mod vocabulary;
 mod write;
@@ -37,7 +36,7 @@ fn main() -> Result<(), Failure> {
     };
     let mut rows = Vec::new();
     for path in paths {
-        rows.extend(rows::read(path).map_err(|error| error.to_string())?);
+        rows.extend(rows::read(path)?);
     }
     let told = examples::told(&rows);
     let mut texts: Vec<String> = told.iter().filter(|told| !told.held_out).map(|told| told.text.to_owned()).collect();
@@ -109,7 +108,7 @@ fn batch<'a>(picked: &[&'a Example], prefixes: &'a [Vec<u32>; 2]) -> Batch<'a> {
     Batch { prefix, rest: picked.iter().map(|example| example.tokens.as_slice()).collect(), asked, answers }
 }
 
-/// How often a harmful row not learnt from is given a higher verdict than a harmless one, and how many hazards are right.
+/// Prints how often a harmful row not learnt from is scored above a harmless one, and how many hazards are right.
 fn figures(model: &Model, held: &[&Example], prefixes: &[Vec<u32>; 2], vocabulary: &Vocabulary) -> Result<(), Failure> {
     let [safe, harmful] = [vocabulary.word("safe")?, vocabulary.word("unsafe")?];
     for judged in [Judged::User, Judged::Agent] {

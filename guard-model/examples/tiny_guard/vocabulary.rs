@@ -52,9 +52,7 @@ impl Vocabulary {
         let merges = pairs.iter().map(|(left, right)| format!("{left} {right}")).collect();
         Ok(Self { text: cutting(model)?, names, merges })
     }
-}
 
-impl Vocabulary {
     /// The tokens of plain text; never a special one.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, Failure> {
         Ok(self.text.encode_fast(text, false)?.get_ids().to_vec())

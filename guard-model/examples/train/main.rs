@@ -10,7 +10,7 @@
 //!
 //! `train check guard.gguf cache.bin guard_dev.jsonl…` prints every row's scores; its cache is one of its own.
 //!
-//! `train report guard.gguf CARD.md guard_dev.jsonl code_dev.jsonl answers.jsonl` measures the whole guard and writes its card.
+//! `train report guard.gguf CARD.md cache.bin guard_dev.jsonl code_dev.jsonl answers.jsonl` measures the guard, writes its card.
 
 mod baseline;
 mod calibrate;
@@ -41,9 +41,9 @@ fn main() -> Result<(), Failure> {
             tune::train(&heads::Files { weights, cache: "", dev, train }, out)
         }
         ["check", weights, cache, sets @ ..] if !sets.is_empty() => check::print(weights, cache, sets),
-        ["report", weights, card, sets @ ..] if !sets.is_empty() => report::write(weights, card, sets),
+        ["report", weights, card, cache, sets @ ..] if !sets.is_empty() => report::write(weights, card, cache, sets),
         _ => {
-            Err("usage: train encoder PACKED TRAIN OUT | tune WEIGHTS OUT DEV TRAIN… | heads WEIGHTS CACHE DEV TRAIN… | check WEIGHTS CACHE ROWS… | report WEIGHTS CARD ROWS…"
+            Err("usage: train encoder PACKED TRAIN OUT | tune WEIGHTS OUT DEV TRAIN… | heads WEIGHTS CACHE DEV TRAIN… | check WEIGHTS CACHE ROWS… | report WEIGHTS CARD CACHE ROWS…"
                 .into())
         }
     }

@@ -1,25 +1,21 @@
 //! Measures a finished guard on rows it was not trained on, and writes the model card.
 
+use crate::check::{self, Given};
 use crate::rows::{self, Row};
 use crate::{Failure, figures, samples};
 use guard_model::encoder::WeightsFile;
-use guard_model::{Conversation, Guard, HazardId, Role, Turn};
+use guard_model::{Assessment, Conversation, Guard, HazardId, Role, Turn};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Measures the guard in `weights` on the rows of `sets` and writes `card`.
-pub(crate) fn write(weights: &str, card: &str, sets: &[&str]) -> Result<(), Failure> {
+/// Measures the guard in `weights` on the rows of `sets` and writes `card`. The encoder's vectors are kept in `cache`.
+pub(crate) fn write(weights: &str, card: &str, cache: &str, sets: &[&str]) -> Result<(), Failure> {
     let bytes = std::fs::read(weights)?;
     let guard = Guard::load(&bytes)?;
     let file = WeightsFile::parse(&bytes)?;
-    let mut rows = Vec::new();
-    for path in sets {
-        rows.extend(rows::read(path)?);
-    }
-    rows.retain(|row| row.source != "code_snippets" || samples::for_measuring(row));
-    let judged = judge(&guard, &rows)?;
+    let rows = measured(sets)?;
+    let judged = judge(&guard, &rows, check::given(weights, cache, &rows)?)?;
     let mut figures = String::new();
     writeln!(figures, "Guard `{}`, {} rows.\n", guard.version(), rows.len())?;
     sources(&mut figures, &rows, &judged)?;
@@ -59,38 +55,35 @@ struct Judged {
     likeliest: Option<HazardId>,
 }
 
-/// Judges all rows, two of them side by side.
-fn judge(guard: &Guard, rows: &[Row]) -> Result<Vec<Judged>, Failure> {
-    let threads = std::thread::available_parallelism()?.get();
-    let next = AtomicUsize::new(0);
-    let mut all: Vec<(usize, Judged)> = Vec::new();
-    std::thread::scope(|scope| -> Result<(), Failure> {
-        let work = || -> Result<Vec<(usize, Judged)>, String> {
-            let mut judged = Vec::new();
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(row) = rows.get(at) else { return Ok(judged) };
-                judged.push((at, judge_one(guard, row).map_err(|error| error.to_string())?));
-                if at.is_multiple_of(500) {
-                    eprintln!("judged {at} of {}", rows.len());
-                }
-            }
-        };
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        for worker in workers {
-            all.extend(worker.join().map_err(|_| "a worker failed")??);
-        }
-        Ok(())
-    })?;
-    all.sort_by_key(|(at, _)| *at);
-    Ok(all.into_iter().map(|(_, judged)| judged).collect())
+/// The rows of `sets` that are measured with.
+pub(crate) fn measured(sets: &[&str]) -> Result<Vec<Row>, Failure> {
+    let mut rows = Vec::new();
+    for path in sets {
+        rows.extend(rows::read(path)?);
+    }
+    rows.retain(|row| row.source != "code_snippets" || samples::for_measuring(row));
+    Ok(rows)
 }
 
-fn judge_one(guard: &Guard, row: &Row) -> Result<Judged, Failure> {
+/// Reads what was given to the turns of all rows.
+fn judge(guard: &Guard, rows: &[Row], given: Vec<Vec<(Role, Given)>>) -> Result<Vec<Judged>, Failure> {
+    rows.iter().zip(given).map(|(row, given)| judge_one(guard, row, given)).collect()
+}
+
+fn judge_one(guard: &Guard, row: &Row, given: Vec<(Role, Given)>) -> Result<Judged, Failure> {
     let mut judged = Judged::default();
     let trials = trials(row);
-    for (trial, assessment) in trials.iter().zip(guard.assess(&trials, Instant::now() + Duration::from_mins(10))) {
-        let assessment = assessment?;
+    let asks_before = |trial: &Conversation<'_>| {
+        let users = trial.turns.iter().filter(|turn| turn.role == Role::User).count();
+        users > 1 && trial.turns.last().is_some_and(|turn| turn.role == Role::User)
+    };
+    let assessments = if trials.iter().any(asks_before) {
+        // A short question is read with the one before, which only the guard itself does.
+        guard.assess(&trials, Instant::now() + Duration::from_mins(10)).into_iter().collect::<Result<Vec<_>, _>>()?
+    } else {
+        given.into_iter().map(|(_, given)| assessment(guard, &given)).collect()
+    };
+    for (trial, assessment) in trials.iter().zip(assessments) {
         let role = trial.turns.last().map_or(Role::User, |turn| turn.role);
         judged.flagged.extend(assessment.flagged(guard, role));
         if role == Role::User {
@@ -105,6 +98,13 @@ fn judge_one(guard: &Guard, row: &Row) -> Result<Judged, Failure> {
         }
     }
     Ok(judged)
+}
+
+/// What was given, in the guard's words.
+fn assessment(guard: &Guard, [harm, injection, cyber, hazards @ ..]: &Given) -> Assessment {
+    let scores = hazards.iter().chain([injection, cyber]);
+    let hazards = guard.taxonomy().hazards.iter().zip(scores).map(|(hazard, score)| (hazard.code.clone(), *score));
+    Assessment { unsafe_score: harm.max(*cyber), hazards: hazards.collect() }
 }
 
 /// The conversations of a row that are on trial, as `ringfence classify` chooses them.

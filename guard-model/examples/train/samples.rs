@@ -171,11 +171,15 @@ pub(crate) fn chosen(row: &Row, sample: &Sample) -> bool {
 pub(crate) fn taught(row: &Row, sample: &Sample) -> bool {
     // The heads are quick to train and need to see every language's harmless questions.
     let more = match row.source.as_str() {
-        "jcommonsenseqa" | "jsquad" => 100,
         "code_snippets" => 28,
-        "xquad_question" | "cse_frr_ml" | "cse_mitre_frr" | "cse_mitre" | "own_role_plays" | "own_role_plays_harm" => {
-            100
-        }
+        "jcommonsenseqa"
+        | "jsquad"
+        | "xquad_question"
+        | "cse_frr_ml"
+        | "cse_mitre_frr"
+        | "cse_mitre"
+        | "own_role_plays"
+        | "own_role_plays_harm" => 100,
         _ => share(row),
     };
     let share = match sample.sight {
