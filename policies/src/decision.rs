@@ -58,6 +58,8 @@ pub enum Extent {
     Finding,
     /// All of the text that it was found in.
     Text,
+    /// What was found; in a request it is masked, and put back into the answer. In an answer it is as [`Extent::Finding`].
+    Reversible,
 }
 
 impl Extent {

@@ -78,8 +78,10 @@ fn place(scope: &Scope) -> String {
 
 fn does(rule: &Rule) -> String {
     let mut text = format!("**{}**", rule.action);
-    if rule.redact == Extent::Text {
-        text.push_str(" the whole text");
+    match rule.redact {
+        Extent::Finding => {}
+        Extent::Text => text.push_str(" the whole text"),
+        Extent::Reversible => text.push_str(" and put back"),
     }
     if let Some(placeholder) = &rule.placeholder {
         let _ = write!(text, ", as `{placeholder}`");

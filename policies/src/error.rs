@@ -171,6 +171,12 @@ pub enum Fault {
         /// The action.
         action: crate::Action,
     },
+    /// A placeholder that a text could not be put back for.
+    #[error("a placeholder with `redact: reversible` has 1 to {most} characters and no white space, such as `[mail]`")]
+    Mask {
+        /// The most characters.
+        most: usize,
+    },
     /// A share that is not one.
     #[error("`{found}` is not a share: write a number of percent such as `25%`, from `0%` to `100%`")]
     Share {

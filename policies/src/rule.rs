@@ -80,7 +80,7 @@ pub(crate) static RULE: Table = Table {
             field(
                 "redact",
                 Shape::Word(|| words(&EXTENTS)),
-                "with `redact`: only the `finding` (the default), or the whole `text`",
+                "with `redact`: only the `finding` (the default); the whole `text`; or `reversible`: masked with a number in what the model reads, and put back into the answer",
             ),
             field("placeholder", Shape::Line(LONGEST), "with `redact`: what stands in for the text"),
             field(
@@ -124,10 +124,11 @@ impl Rule {
         let action = fields.take("action").and_then(|node| reader.action(&node, "action"));
         let earlier = fields.take("earlier").map(|node| reader.action(&node, "earlier"));
         let asks = Asks { action, earlier: earlier.flatten() };
-        let placeholder = asks.only(Action::Redact, &mut fields, reader, "placeholder");
-        let placeholder = placeholder.and_then(|node| reader.line(&node, "placeholder", LONGEST));
         let extent = asks.only(Action::Redact, &mut fields, reader, "redact");
         let extent = extent.map(|node| reader.word(&node, "redact", "a thing to redact", &EXTENTS));
+        let extent = extent.unwrap_or(Some(Extent::Finding));
+        let placeholder = asks.only(Action::Redact, &mut fields, reader, "placeholder");
+        let placeholder = placeholder.and_then(|node| placeholder_of(&node, extent, reader));
         let refusal = asks.only(Action::Block, &mut fields, reader, "refusal");
         let refusal = refusal.and_then(|node| Wording::read(node, reader));
         let own = fields.take("mode").map(|node| reader.mode(&node));
@@ -151,7 +152,7 @@ impl Rule {
                 None => None,
             },
             placeholder,
-            redact: extent.unwrap_or(Some(Extent::Finding))?,
+            redact: extent?,
             refusal,
             force: Force { mode: own.unwrap_or(Some(mode))?, share: share.unwrap_or(Some(Share::ALL))? },
             exceptions,
@@ -221,7 +222,8 @@ pub(crate) static SEVERITIES: [(&str, Severity); 3] =
     [("advice", Severity::Advice), ("warning", Severity::Warning), ("error", Severity::Error)];
 pub(crate) static ACTIONS: [(&str, Action); 4] =
     [("allow", Action::Allow), ("flag", Action::Flag), ("redact", Action::Redact), ("block", Action::Block)];
-static EXTENTS: [(&str, Extent); 2] = [("finding", Extent::Finding), ("text", Extent::Text)];
+static EXTENTS: [(&str, Extent); 3] =
+    [("finding", Extent::Finding), ("text", Extent::Text), ("reversible", Extent::Reversible)];
 
 impl Reader<'_> {
     /// A severity.
@@ -238,6 +240,17 @@ impl Reader<'_> {
     pub(crate) fn mode(&mut self, node: &Node) -> Option<Mode> {
         self.word(node, "mode", "a mode", &Mode::ALL)
     }
+}
+
+/// What stands in for a text; short and in one piece where it is to be found again.
+fn placeholder_of(node: &Node, extent: Option<Extent>, reader: &mut Reader<'_>) -> Option<String> {
+    const SHORT: usize = 24;
+    let text = reader.line(node, "placeholder", LONGEST)?;
+    if extent == Some(Extent::Reversible) && (text.chars().count() > SHORT || text.contains(char::is_whitespace)) {
+        reader.note(node.place, Fault::Mask { most: SHORT });
+        return None;
+    }
+    Some(text)
 }
 
 /// What a rule asks for, as far as it could be read.

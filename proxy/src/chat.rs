@@ -5,7 +5,7 @@ use std::sync::Arc;
 use policies::{PolicySet, Provenance, Severity};
 use uuid::Uuid;
 
-use crate::segment::Part;
+use crate::{enforce::Masks, segment::Part};
 
 /// One request, read once at the edge; nothing in it is checked again.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Chat {
     pub languages: String,
     /// The policies that decide on it and on its answer, from the first word to the last.
     pub policies: Arc<PolicySet>,
+    /// What was masked in the request, to be put back into its answer.
+    pub masks: Arc<Masks>,
     /// The path of the request.
     pub route: String,
     /// The wire format.

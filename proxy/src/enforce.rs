@@ -46,15 +46,19 @@
 //! ```
 
 mod judge;
+mod masks;
 mod record;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
-use policies::{Action, Decision, Extent, Finding, Reason, Situation, Style};
+use policies::{Action, Decision, Extent, Finding, Reason, Situation, Stage, Style};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 pub use judge::{catalog, failures};
+pub use masks::Masks;
+
+use masks::Within;
 
 use crate::{
     audit::{AuditError, AuditLog, Durable, Event, RecordDraft, Timestamp, redact},
@@ -197,7 +201,13 @@ impl Enforcer {
         if verdict.action() == Action::Block {
             return Err(self.refusal(chat, verdict.reasons()));
         }
-        let texts = segment.parts.iter().zip(&verdict.parts).map(|(part, judged)| judged.redacted(part.text()));
+        let texts = segment.parts.iter().zip(&verdict.parts).map(|(part, judged)| match segment.stage {
+            Stage::Input => judged.redacted(part.text(), Some(&chat.masks)),
+            Stage::Output => {
+                let within = if part.field.ends_with("arguments") { Within::Json } else { Within::Text };
+                chat.masks.restore(&judged.redacted(part.text(), None), within)
+            }
+        });
         Ok(Cleared { value: Passed { choice: segment.choice, texts: texts.collect() }, receipts })
     }
 
@@ -340,29 +350,52 @@ impl Judged {
         matches!(self.kind, Kind::Turn | Kind::Detail) && self.decision.reasons.iter().filter(redacts).all(is_text)
     }
 
-    /// The text with what the policy redacts replaced.
-    fn redacted(&self, text: &str) -> String {
-        let mut spans: Vec<(std::ops::Range<usize>, String)> = Vec::new();
+    /// The text with what the policy redacts replaced; what is to be put back later is masked, if there are masks.
+    fn redacted(&self, text: &str, masks: Option<&Masks>) -> String {
+        let mut spans = Vec::new();
         for reason in self.decision.reasons.iter().filter(|reason| reason.action == Action::Redact) {
             // A finding about the whole text leaves nothing of it.
             let whole = reason.span.is_empty() || reason.redact == Extent::Text;
             let span = if whole { 0..text.len() } else { reason.span.clone() };
             let word = reason.placeholder.clone().unwrap_or_else(|| format!("[{}]", reason.finding));
-            spans.push((span, word));
+            let fate = if reason.redact == Extent::Reversible { Fate::Masked } else { Fate::Gone };
+            spans.push((span, word, fate));
         }
-        replaced(text, spans)
+        let mut spans = merged(spans);
+        for (span, word, fate) in &mut spans {
+            if let (Fate::Masked, Some(masks), Some(original)) = (fate, masks, text.get(span.clone())) {
+                *word = masks.mask(word, original);
+            }
+        }
+        spans.iter().rev().fold(text.to_owned(), |text, (span, word, _)| redact(&text, [span.clone()], word))
     }
 }
 
-/// Replaces spans, from the last to the first; overlapping ones become one with the first one's word.
-fn replaced(text: &str, mut spans: Vec<(std::ops::Range<usize>, String)>) -> String {
-    spans.sort_by_key(|(span, _)| (span.start, std::cmp::Reverse(span.end)));
-    let mut merged: Vec<(std::ops::Range<usize>, String)> = Vec::new();
-    for (span, word) in spans {
+/// Whether what is taken out of a text comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Gone,
+    Masked,
+}
+
+/// Spans in order; overlapping ones become one with the first one's word, and gone if one of them is.
+fn merged(mut spans: Vec<(Range<usize>, String, Fate)>) -> Vec<(Range<usize>, String, Fate)> {
+    spans.sort_by_key(|(span, ..)| (span.start, std::cmp::Reverse(span.end)));
+    let mut merged: Vec<(Range<usize>, String, Fate)> = Vec::new();
+    for (span, word, fate) in spans {
         match merged.last_mut() {
-            Some((last, _)) if span.start < last.end => last.end = last.end.max(span.end),
-            _ => merged.push((span, word)),
+            Some((last, _, known)) if span.start < last.end => {
+                last.end = last.end.max(span.end);
+                *known = if fate == Fate::Gone { Fate::Gone } else { *known };
+            }
+            _ => merged.push((span, word, fate)),
         }
     }
-    merged.iter().rev().fold(text.to_owned(), |text, (span, word)| redact(&text, [span.clone()], word))
+    merged
+}
+
+/// Replaces spans for good, from the last to the first.
+fn replaced(text: &str, spans: Vec<(Range<usize>, String)>) -> String {
+    let spans = merged(spans.into_iter().map(|(span, word)| (span, word, Fate::Gone)).collect());
+    spans.iter().rev().fold(text.to_owned(), |text, (span, word, _)| redact(&text, [span.clone()], word))
 }

@@ -320,6 +320,20 @@ fn a_part_of_the_language_that_does_not_fit() {
 }
 
 #[test]
+fn a_mask_is_short_and_in_one_piece() {
+    let rule = |placeholder: &str| {
+        for_rule(&format!(
+            "id: a\nfinding: code\nwhy: w\naction: redact\nredact: reversible\nplaceholder: {placeholder}"
+        ))
+    };
+    for bad in ["'[a mail]'", "'[aaaaaaaaaaaaaaaaaaaaaaaaa]'"] {
+        let message =
+            "a placeholder with `redact: reversible` has 1 to 24 characters and no white space, such as `[mail]`";
+        assert_eq!(rule(bad), format!("p.yaml:8:18: {message}"));
+    }
+}
+
+#[test]
 fn an_exception_has_an_owner_a_reason_and_an_end() {
     let rule = |line: &str| for_rule(&format!("id: a\nfinding: code\nwhy: w\naction: block\nexcept:\n  - {line}"));
     assert_eq!(

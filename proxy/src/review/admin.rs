@@ -84,6 +84,7 @@ async fn simulated(review: &Review, body: &[u8]) -> Result<Value, String> {
         groups: asked.groups,
         place: asked.place,
         languages: String::new(),
+        masks: Arc::default(),
         policies: review.live.policies(),
         route: path.to_owned(),
         dialect: format.name(),

@@ -1,9 +1,9 @@
 //! Where an answer is cut: a function of the text alone, never of how it arrived.
 //!
 //! A cut falls after a newline or the end of a sentence, once there is enough to judge; else after the last white space
-//! before the cap; else at the cap. Within a fenced code block a cut falls only before a line that begins a new thing at
-//! the left margin, once [`CODE`] bytes are there to judge, or at [`MAX_HELD`]: code leaves in whole functions, each
-//! read with all that stands before it.
+//! before the cap; else at the cap, but not within a short bracket. Within a fenced code block a cut falls only before a
+//! line that begins a new thing at the left margin, once [`CODE`] bytes are there to judge, or at [`MAX_HELD`]: code leaves
+//! in whole functions, each read with all that stands before it.
 
 /// The most that is held back for a fence or an open match, in bytes.
 pub const MAX_HELD: usize = 64 << 10;
@@ -14,6 +14,8 @@ const FIRST: usize = 48;
 const LATER: usize = 192;
 /// Code is cut before a line at the left margin once there is so much of it, in bytes.
 const CODE: usize = 2 << 10;
+/// A bracket that is longer than this is no placeholder, in bytes.
+const BRACKET: usize = 128;
 /// A line with more white space before it, in characters, is no fence.
 const INDENT: usize = 64;
 /// No fence has more marks.
@@ -73,10 +75,22 @@ pub fn next_cut(text: &str, start: usize, mut fence: Option<Fence>) -> Option<us
             }
         }
         if end >= cap {
-            return Some(start + space.unwrap_or(end));
+            match (space, open_bracket(rest.get(..end).unwrap_or_default())) {
+                (Some(space), _) => return Some(start + space),
+                (None, Some(0)) if end < cap + BRACKET => {}
+                (None, None | Some(0)) => return Some(start + end),
+                (None, Some(open)) => return Some(start + open),
+            }
         }
     }
     None
+}
+
+/// Where a bracket opens that may still close: it may be the placeholder of something masked, which is not cut in two.
+fn open_bracket(text: &str) -> Option<usize> {
+    let open = text.rfind('[')?;
+    let inner = text.get(open..)?;
+    (inner.len() <= BRACKET && !inner.contains(']')).then_some(open)
 }
 
 /// The fence that is open at `end`, given the one that is open at `start`.

@@ -166,6 +166,7 @@ impl Call<'_> {
             tenant: self.caller.tenant.clone(),
             groups: self.caller.groups.clone(),
             place: self.caller.place,
+            masks: Arc::default(),
             languages: self.languages.clone(),
             policies: self.service.enforcer.live.policies(),
             route: self.path.to_owned(),
