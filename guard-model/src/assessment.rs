@@ -1,6 +1,6 @@
 //! What a guard says of a text.
 
-use crate::{Guard, HazardId, Role};
+use crate::{Classifier, HazardId, Role};
 
 /// The scores of one judged turn.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +14,7 @@ pub struct Assessment {
 
 impl Assessment {
     /// The hazards whose score reaches the guard's threshold for text of the role that was judged, worst first.
-    pub fn flagged(&self, guard: &Guard, judged: Role) -> Vec<HazardId> {
+    pub fn flagged(&self, guard: &dyn Classifier, judged: Role) -> Vec<HazardId> {
         let over = self.hazards.iter().filter(|(hazard, score)| *score >= guard.threshold(hazard, judged));
         let mut over: Vec<_> = over.collect();
         over.sort_by(|a, b| b.1.total_cmp(&a.1));

@@ -20,6 +20,17 @@ pub enum GuardError {
     /// A weights file does not have the form the guard expects.
     #[error("the guard's weights are not usable: {0}")]
     Weights(String),
+    /// A tokenizer's tables cannot be read.
+    #[error("the tokenizer in `{file}` cannot be used: {reason}")]
+    Vocabulary {
+        /// Which file.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no prompt for a conversation, or no categories for a guard.
+    #[error(transparent)]
+    Prompt(#[from] crate::prompt::PromptError),
     /// A taxonomy file cannot be read.
     #[error("taxonomy `{name}` cannot be read: {reason}")]
     Taxonomy {

@@ -10,7 +10,6 @@
 mod error;
 mod template;
 mod text;
-mod vocabulary;
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -24,10 +23,10 @@ use candle_transformers::generation::LogitsProcessor;
 
 use crate::GuardError;
 use crate::llama::{Llama, Metadata};
+use crate::vocabulary::Vocabulary;
 pub use error::GeneratorError;
 use template::Template;
 use text::{Shown, Text};
-use vocabulary::Vocabulary;
 
 /// A model, ready to answer. Any number of threads may ask it at the same time.
 pub struct Generator {
@@ -100,7 +99,7 @@ impl Generator {
         let content = Content::read(&mut file).map_err(strange)?;
         let metadata = Metadata(&content);
         let shape = metadata.shape().map_err(foreign)?;
-        let vocabulary = Vocabulary::read(&metadata).map_err(foreign)?;
+        let vocabulary = Vocabulary::of_gguf(&metadata).map_err(foreign)?;
         let source = metadata
             .text("tokenizer.chat_template")
             .ok_or_else(|| foreign("it has no chat template (`tokenizer.chat_template`)".to_owned()))?;

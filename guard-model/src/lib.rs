@@ -21,19 +21,25 @@ pub mod llama;
 pub mod ngrams;
 
 pub mod generator;
+pub mod prompt;
+pub mod vocabulary;
 
 mod assessment;
+mod classifier;
 mod conversation;
 mod error;
 mod frame;
 mod guard;
+mod llama_guard;
 mod taxonomy;
 mod window;
 
 pub use assessment::Assessment;
+pub use classifier::Classifier;
 pub use conversation::{Conversation, Role, Turn};
 pub use error::GuardError;
 pub use frame::{frame, framed};
 pub use guard::{Guard, NEVER};
+pub use llama_guard::{CONTEXT_BYTES, Judgement, LlamaGuard, LlamaGuardOptions, Scale, Window, windows};
 pub use taxonomy::{Hazard, HazardId, Taxonomy};
 pub use window::Windows;

@@ -16,7 +16,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind, Value, context};
 
 use super::Message;
-use super::vocabulary::Vocabulary;
+use crate::vocabulary::Vocabulary;
 
 /// A chat template, compiled.
 pub(super) struct Template {
@@ -161,7 +161,7 @@ mod tests {
             tensor_infos: HashMap::new(),
             tensor_data_offset: 0,
         };
-        Vocabulary::read(&Metadata(&content)).unwrap()
+        Vocabulary::of_gguf(&Metadata(&content)).unwrap()
     }
 
     /// The prompt in readable form: special tokens as `[id]`.
