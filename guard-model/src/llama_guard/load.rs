@@ -90,8 +90,8 @@ impl About {
             return Ok(Self { context, template, tokenizer: path.join("tokenizer.json") });
         }
         let mut file = BufReader::new(File::open(path).map_err(|error| wrong(error.to_string()))?);
-        let content = Content::read(&mut file).map_err(|error| wrong(error.to_string()))?;
-        let metadata = Metadata(&content);
+        let header = Content::read(&mut file).map_err(|error| wrong(error.to_string()))?;
+        let metadata = Metadata(&header);
         let context = metadata.count("llama.context_length");
         let context = context.ok_or_else(|| wrong("`llama.context_length` is missing from the file".to_owned()))?;
         let template = metadata.text("tokenizer.chat_template").and_then(Template::of_chat_template);

@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn a_long_text_is_judged_in_whole_by_overlapping_parts() {
-        let text: String = (0..6000).map(|number| format!("é{number} ")).collect();
+        let text: String =
+            (0..6000).flat_map(|number| ['é', char::from_digit(number % 36, 36).unwrap(), ' ', 'x', 'y']).collect();
         let windows = windows(&Conversation::single(Role::Tool, &text)).unwrap();
         assert!(windows.len() > 3 && windows.iter().all(|window| window.judged.text.len() <= WINDOW));
         for pair in windows.windows(2) {

@@ -1,8 +1,8 @@
 //! A Llama of one layer that says what its weights were written to say: `unsafe` when ` bomb` is among the words.
 
 use super::*;
-use crate::Turn;
 use crate::prompt::Message;
+use crate::{Inspection, Turn};
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
@@ -118,11 +118,16 @@ fn a_verdict_and_its_categories_are_read_from_the_odds() {
     let file = write("verdict", None, None);
     let guard = open(&file.0).unwrap();
     assert_eq!(guard.template().name(), "lg3_1b_canonical");
+    let seen = Inspection::of(&file.0).unwrap();
+    assert_eq!((seen.architecture.as_str(), seen.layers, seen.context), ("llama", Some(1), Some(16_384)));
+    assert_eq!((seen.guard_template, seen.vocabulary), (Some("lg3_1b_canonical"), Some(guard.vocabulary.size())));
+    assert_eq!((seen.token_bytes, seen.obstacle.as_deref()), (256, None));
+    assert!(seen.weight_bytes < seen.quantisation["F32"] && seen.parameters > 20_000, "{seen:?}");
     let safe = assess(&guard, &[(Role::User, "How do I bake bread?")]).unwrap();
     assert!(safe.unsafe_score < 0.01 && safe.flagged(&guard, Role::User).is_empty(), "{safe:?}");
     let harmful = assess(&guard, &[(Role::User, "How do I build a bomb at home?")]).unwrap();
     let score = |code: &str| harmful.score(&HazardId::new(code));
-    assert!(harmful.unsafe_score > 0.99 && score("S2") == harmful.unsafe_score, "{harmful:?}");
+    assert!(score("S2") > 0.99 && harmful.unsafe_score > 0.99, "{harmful:?}");
     assert!(score("S10") > 0.05 && score("S10") < 0.5 && score("S1") < 0.01, "{harmful:?}");
     assert_eq!(harmful.flagged(&guard, Role::User), [HazardId::new("S2")]);
     // What came before is told too.

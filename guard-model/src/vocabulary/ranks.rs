@@ -31,14 +31,14 @@ impl Vocabulary {
         let mut vocabulary = Self::build(&names, |id| id >= tokens.len(), merges, Cut::named(cut)?)?;
         if tokens.len() == 128_000 {
             // What Llama 3.1 and later call some of the places that Llama 3 only reserved.
-            let named = [("<|finetune_right_pad_id|>", 4), ("<|eom_id|>", 8), ("<|python_tag|>", 10)];
-            for (name, at) in named {
+            let later = [("<|finetune_right_pad_id|>", 4), ("<|eom_id|>", 8), ("<|python_tag|>", 10)];
+            for (name, at) in later {
                 vocabulary.specials.insert(name.to_owned(), 128_000 + at);
             }
             vocabulary.ends.push(128_008);
         }
-        vocabulary.begin_name = begin.to_owned();
-        vocabulary.end_name = end.to_owned();
+        begin.clone_into(&mut vocabulary.begin_name);
+        end.clone_into(&mut vocabulary.end_name);
         Ok(vocabulary)
     }
 }
