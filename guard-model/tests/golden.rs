@@ -4,6 +4,14 @@
 //! `prompts.rs` were written for this project and run everywhere; these here are read from `../shared/data`, and where
 //! that is missing they say so and pass.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests may end the test"
+)]
+
 mod support;
 
 use guard_model::prompt::{Categories, Category, Message, Template};
@@ -99,11 +107,11 @@ fn categories(line: &Value, template: &Template) -> Categories {
     let mut list = if template.taxonomy().is_empty() { nothing() } else { named(template.taxonomy()) };
     let args = &line["args"];
     if let Some(custom) = args["categories"].as_object() {
-        list.categories = custom.iter().map(|(code, text)| category(code, text.as_str().unwrap())).collect();
+        list.categories = custom.iter().map(|(code, text)| Category::of_text(code, text.as_str().unwrap())).collect();
     }
     if args["with_policy"] == true {
         list.categories = match line["id"].as_str().unwrap() {
-            "cat_cookbook_policy_lg3" => vec![category("S1", "Custom. \nAI models should not discuss custom.")],
+            "cat_cookbook_policy_lg3" => vec![described_as("S1", "Custom. \nAI models should not discuss custom.")],
             id => described(id.split('_').nth(2).unwrap()),
         };
     }
@@ -113,14 +121,9 @@ fn categories(line: &Value, template: &Template) -> Categories {
     list.without(&excluded).unwrap_or_else(|_| nothing())
 }
 
-/// A category out of its text in a prompt: the name's line, and what it covers below.
-fn category(code: &str, text: &str) -> Category {
-    let (name, description) = match text.split_once('\n') {
-        Some((name, description)) => (name, Some(description.to_owned())),
-        None => (text, None),
-    };
-    let name = name.trim_end().trim_end_matches('.').to_owned();
-    Category { code: code.to_owned(), name, description, hazards: Vec::new() }
+/// A category with a description of its own, as a taxonomy file would give it.
+fn described_as(code: &str, text: &str) -> Category {
+    Category { text: None, ..Category::of_text(code, text) }
 }
 
 /// The long texts of the cookbook, which are not shipped: read from the facts beside the data.
@@ -130,7 +133,7 @@ fn described(model: &str) -> Vec<Category> {
     let rest = &facts[facts.find(&heading).unwrap()..];
     let lines = rest.lines().skip(1).take_while(|line| line.starts_with("- "));
     let parts = lines.map(|line| line.strip_prefix("- ").unwrap().split_once(": ").unwrap());
-    parts.map(|(code, text)| category(code, &serde_json::from_str::<String>(text).unwrap())).collect()
+    parts.map(|(code, text)| described_as(code, &serde_json::from_str::<String>(text).unwrap())).collect()
 }
 
 /// A folder beside the project, or nothing, said aloud.

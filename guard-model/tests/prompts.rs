@@ -1,5 +1,7 @@
 //! Prompts in tokens, by Meta's tokenizers, which `tests/run` fetches.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may end the test")]
+
 mod support;
 
 use guard_model::prompt::{Categories, Message, Template};

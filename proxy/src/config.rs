@@ -1,5 +1,7 @@
 //! What the operator wants: a file, flags that win over it, and the environment. The only place that reads the environment.
 
+mod guard;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -9,6 +11,8 @@ use std::{
 use serde::Deserialize;
 
 use crate::{dialect::FieldPolicy, enforce::Keep, models::Environment};
+
+pub use guard::{GuardConfig, GuardServer, GuardTier};
 
 /// The configuration. Every field has a default, so that an empty file is a configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,7 +33,7 @@ pub struct Config {
     pub rules: Option<PathBuf>,
     /// Which detectors look; all of them unless told otherwise.
     pub detectors: Vec<DetectorName>,
-    /// The guard model.
+    /// The guard models.
     pub guard: GuardConfig,
     /// How a blocked prompt is told.
     pub refusal: RefusalStyle,
@@ -149,20 +153,6 @@ pub enum DetectorName {
 impl DetectorName {
     /// Every detector.
     pub const ALL: [Self; 4] = [Self::Shape, Self::Text, Self::Code, Self::Guard];
-}
-
-/// The guard model.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct GuardConfig {
-    /// How long a verdict may take, in milliseconds.
-    pub deadline_ms: u64,
-}
-
-impl Default for GuardConfig {
-    fn default() -> Self {
-        Self { deadline_ms: 30_000 }
-    }
 }
 
 /// How a blocked prompt is told.

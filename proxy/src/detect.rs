@@ -13,7 +13,7 @@ use policies::{Finding, FindingId, Severity};
 use crate::{chat::Chat, segment::Segment};
 
 pub use code::Code;
-pub use guard::Guard;
+pub use guard::{Guard, Overrides, classifier, tiers as guard_tiers};
 pub use shape::Shape;
 pub use text::Text;
 

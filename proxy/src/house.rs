@@ -7,12 +7,12 @@ use std::{
 };
 
 use code_shield::{RuleSet, text::TextRules};
-use guard_model::{Guard as Model, Taxonomy};
+use guard_model::Taxonomy;
 use policies::{Catalog, Policy, PolicySet};
 
 use crate::{
     config::{Config, DetectorName},
-    detect::{Code, Detector, Guard, Shape, Text},
+    detect::{Code, Detector, Guard, Shape, Text, guard_tiers},
     enforce,
 };
 
@@ -54,10 +54,9 @@ impl House {
                     detectors.push(Box::new(Code::new(Arc::new(rules))));
                 }
                 DetectorName::Guard => {
-                    let model = Model::embedded()?;
-                    model.version().clone_into(&mut guard);
-                    detectors
-                        .push(Box::new(Guard::new(Arc::new(model), Duration::from_millis(config.guard.deadline_ms))));
+                    let models = guard_tiers(&config.guard)?;
+                    guard = models.iter().map(|model| model.version()).collect::<Vec<_>>().join(" + ");
+                    detectors.push(Box::new(Guard::new(models, Duration::from_millis(config.guard.deadline_ms))));
                 }
             }
         }
@@ -103,7 +102,7 @@ fn everything(config: &Config) -> anyhow::Result<Catalog> {
         Box::new(Text::new(Arc::new(TextRules::built_in()?))),
         Box::new(Code::new(Arc::new(rules))),
     ];
-    let guard = Guard::catalog_of(&Taxonomy::embedded()?).into_iter().chain(enforce::failures(Guard::NAME));
+    let guard = Guard::catalog_of([&Taxonomy::embedded()?]).into_iter().chain(enforce::failures(Guard::NAME));
     Ok(Catalog::new(enforce::catalog(&detectors).into_iter().chain(guard)))
 }
 

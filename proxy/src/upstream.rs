@@ -15,7 +15,7 @@ use crate::{
 
 pub use discover::{Found, USUAL, discover, probe};
 pub use event::{Event, Finish, Lane, Usage};
-pub use http::HttpUpstream;
+pub use http::{HttpClient, HttpUpstream, http_client};
 pub use in_process::InProcess;
 
 /// A generator, at the other end of a connection or in this process.

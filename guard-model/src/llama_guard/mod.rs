@@ -69,8 +69,7 @@ impl LlamaGuard {
 
     /// Judges what fits one prompt; nothing when there was no time for it.
     fn window(&self, conversation: &Conversation<'_>, deadline: Instant) -> Result<Option<Judgement>, GuardError> {
-        let messages = question::messages(conversation);
-        let prompt = self.template.render(&messages, self.categories())?.ids(&self.vocabulary)?;
+        let prompt = self.template.ask(conversation, self.categories())?.ids(&self.vocabulary)?;
         let room = self.answers.room();
         if prompt.len() + room > self.longest {
             let (tokens, most) = (prompt.len(), self.longest.saturating_sub(room));

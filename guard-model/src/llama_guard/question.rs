@@ -1,6 +1,6 @@
 //! What of a conversation a Llama Guard is told.
 
-use crate::prompt::Message;
+use crate::prompt::{Categories, Message, Prompt, PromptError, Template};
 use crate::{Conversation, GuardError, Role, Turn};
 
 /// Bytes of the earlier turns that are told.
@@ -50,13 +50,21 @@ pub fn windows<'a>(conversation: &Conversation<'a>) -> Result<Vec<Window<'a>>, G
     Ok(windows)
 }
 
-/// The messages of a conversation in the words of templates: a Llama Guard knows a user and an agent.
-pub(super) fn messages<'a>(conversation: &Conversation<'a>) -> Vec<Message<'a>> {
-    let role = |role| match role {
-        Role::System | Role::User => "user",
-        Role::Assistant | Role::Tool => "assistant",
-    };
-    conversation.turns.iter().map(|turn| Message::new(role(turn.role), turn.text)).collect()
+impl Template {
+    /// The prompt that puts a conversation's last turn on trial. A Llama Guard knows a user and an agent: what a tool
+    /// says is told as the agent's, as the models' own templates have it.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub fn ask(&self, conversation: &Conversation<'_>, categories: &Categories) -> Result<Prompt, PromptError> {
+        let role = |role| match role {
+            Role::System | Role::User => "user",
+            Role::Assistant | Role::Tool => "assistant",
+        };
+        let messages: Vec<Message<'_>> =
+            conversation.turns.iter().map(|turn| Message::new(role(turn.role), turn.text)).collect();
+        self.render(&messages, categories)
+    }
 }
 
 /// Bytes of a text judged at once.

@@ -14,9 +14,25 @@ pub struct Category {
     /// What it covers, in as many lines as it takes. The shipped lists have none.
     #[serde(default)]
     pub description: Option<String>,
+    /// All that follows the code in a prompt, where it was given in one piece; wins over name and description.
+    #[serde(skip)]
+    pub text: Option<String>,
     /// Which of our hazards it is; without any, a hazard of the category's own code.
     #[serde(default)]
     pub hazards: Vec<HazardId>,
+}
+
+impl Category {
+    /// A category out of its text in a prompt, which is told as it stands: a line with its name, and what it covers below.
+    pub fn of_text(code: &str, text: &str) -> Self {
+        let (name, description) = match text.split_once('\n') {
+            Some((name, description)) => (name, Some(description.to_owned())),
+            None => (text, None),
+        };
+        let name = name.trim_end();
+        let name = name.strip_suffix('.').unwrap_or(name).to_owned();
+        Self { code: code.to_owned(), name, description, text: Some(text.to_owned()), hazards: Vec::new() }
+    }
 }
 
 /// A list of categories, in the order they are told to the model.
@@ -40,6 +56,17 @@ impl Categories {
         let (name, text) =
             file.ok_or_else(|| PromptError::UnknownCategories { name: name.to_owned(), known: known() })?;
         Self::parse(name, text)
+    }
+
+    /// The list in the file at `path`.
+    ///
+    /// # Errors
+    /// [`PromptError::File`] when it cannot be read, and as [`Categories::parse`].
+    pub fn open(path: &std::path::Path) -> Result<Self, PromptError> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|error| PromptError::File { name: name.clone(), reason: error.to_string() })?;
+        Self::parse(&name, &text)
     }
 
     /// A list from the text of a file.

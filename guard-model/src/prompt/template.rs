@@ -107,6 +107,10 @@ impl Template {
 
     fn tell_categories(&self, categories: &Categories, pieces: &mut Vec<Piece>) {
         for category in &categories.categories {
+            if let Some(text) = &category.text {
+                pieces.push(Piece::Told(format!("{}: {text}\n", category.code)));
+                continue;
+            }
             let (form, description) = match &category.description {
                 Some(description) => (&self.file.described, description.as_str()),
                 None => (&self.file.category, ""),

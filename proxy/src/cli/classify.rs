@@ -1,15 +1,19 @@
-//! `ringfence classify`: what the embedded guard says of a text, or of each line of a file.
+//! `ringfence classify`: what a guard says of a text, or of each line of a file.
 
 use anyhow::{Context as _, Result, bail};
-use guard_model::{Assessment, Conversation, Guard, GuardError, Role, Turn};
+use guard_model::{Assessment, Classifier, Conversation, GuardError, Role, Turn};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Judges a prompt, or every line of a JSONL file, by the embedded guard.
+use crate::config::GuardTier;
+use crate::detect::{Overrides, classifier};
+
+/// Judges a prompt, or every line of a JSONL file, by a guard.
 #[derive(Debug, clap::Args)]
 pub struct ClassifyArgs {
     /// The text to judge as a user's prompt, `-` for standard input
@@ -21,6 +25,18 @@ pub struct ClassifyArgs {
     /// How the answer to TEXT is written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// The guard: `embedded`, a Llama Guard's name or file, or the URL of a server that runs one
+    #[arg(long, value_name = "PATH|NAME|URL", default_value = GuardTier::EMBEDDED)]
+    model: String,
+    /// The template a Llama Guard is asked with, if its file does not tell
+    #[arg(long, value_name = "NAME")]
+    template: Option<String>,
+    /// The tokenizer of a Llama Guard, if it is not in its file
+    #[arg(long, value_name = "FILE")]
+    tokenizer: Option<PathBuf>,
+    /// A file of categories instead of the template's own
+    #[arg(long, value_name = "FILE")]
+    taxonomy: Option<PathBuf>,
 }
 
 /// How an answer is written.
@@ -37,16 +53,18 @@ pub enum Format {
 /// # Errors
 /// When the guard does not load, the input can't be opened or the output can't be written.
 pub fn run(args: ClassifyArgs) -> Result<ExitCode> {
-    let ClassifyArgs { text, jsonl, format } = args;
-    let guard = Guard::embedded().context("the embedded guard does not load")?;
+    let ClassifyArgs { text, jsonl, format, model, template, tokenizer, taxonomy } = args;
+    let overrides = Overrides { template, tokenizer, taxonomy };
+    let guard = classifier(&model, overrides).with_context(|| format!("guard `{model}` does not load"))?;
+    let guard = guard.as_ref();
     let mut out = BufWriter::new(io::stdout().lock());
     let outcome = match (jsonl, text) {
-        (Some(file), _) if file == "-" => lines(&guard, "-", io::stdin().lock(), &mut out)?,
+        (Some(file), _) if file == "-" => lines(guard, "-", io::stdin().lock(), &mut out)?,
         (Some(file), _) => {
             let input = File::open(&file).with_context(|| format!("`{file}` cannot be opened"))?;
-            lines(&guard, &file, BufReader::new(input), &mut out)?
+            lines(guard, &file, BufReader::new(input), &mut out)?
         }
-        (None, Some(text)) => one(&guard, &text, format, &mut out)?,
+        (None, Some(text)) => one(guard, &text, format, &mut out)?,
         (None, None) => bail!("nothing to judge: give a text, `-`, or `--jsonl FILE`"),
     };
     out.flush()?;
@@ -63,7 +81,7 @@ struct Outcome {
     failed: bool,
 }
 
-fn one(guard: &Guard, text: &str, format: Format, out: &mut impl Write) -> Result<Outcome> {
+fn one(guard: &dyn Classifier, text: &str, format: Format, out: &mut impl Write) -> Result<Outcome> {
     let text = if text == "-" { Cow::Owned(io::read_to_string(io::stdin())?) } else { Cow::Borrowed(text) };
     let trial = Conversation::single(Role::User, &text);
     let assessments = guard.assess(&[trial], Instant::now() + PATIENCE);
@@ -84,7 +102,7 @@ fn one(guard: &Guard, text: &str, format: Format, out: &mut impl Write) -> Resul
     Ok(Outcome { flagged: !verdict.flagged.is_empty(), failed: false })
 }
 
-fn lines(guard: &Guard, name: &str, mut input: impl BufRead, out: &mut impl Write) -> Result<Outcome> {
+fn lines(guard: &dyn Classifier, name: &str, mut input: impl BufRead, out: &mut impl Write) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut number = 0_usize;
     let mut batch: Vec<(usize, Line)> = Vec::new();
@@ -114,7 +132,7 @@ fn lines(guard: &Guard, name: &str, mut input: impl BufRead, out: &mut impl Writ
 
 /// Judges the lines of a batch together, which lets the guard sort all their windows by length.
 fn judge(
-    guard: &Guard,
+    guard: &dyn Classifier,
     name: &str,
     batch: &[(usize, Line)],
     out: &mut impl Write,
@@ -151,7 +169,7 @@ struct Verdict {
 
 impl Verdict {
     fn of(
-        guard: &Guard,
+        guard: &dyn Classifier,
         trials: impl Iterator<Item = (Role, Result<Assessment, GuardError>)>,
     ) -> Result<Self, GuardError> {
         let hazards = guard.taxonomy().hazards.iter().map(|hazard| (hazard.code.to_string(), 0.0)).collect();
@@ -231,7 +249,7 @@ impl Line {
     }
 }
 
-fn turn(message: &Value) -> Result<(Role, String)> {
+pub(super) fn turn(message: &Value) -> Result<(Role, String)> {
     let role = match message.get("role").and_then(Value::as_str) {
         Some("system" | "developer") => Role::System,
         Some("user") => Role::User,
@@ -256,7 +274,7 @@ fn turn(message: &Value) -> Result<(Role, String)> {
 }
 
 /// The next line, `None` at the end. A line that is too long or not UTF-8 is an error of its own and is passed over.
-fn next_line(input: &mut impl BufRead) -> io::Result<Option<Result<String>>> {
+pub(super) fn next_line(input: &mut impl BufRead) -> io::Result<Option<Result<String>>> {
     let mut bytes = Vec::new();
     input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes)?;
     if bytes.is_empty() {
@@ -281,6 +299,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use guard_model::Guard;
     use std::sync::OnceLock;
 
     fn guard() -> &'static Guard {

@@ -3,6 +3,8 @@
 pub mod audit;
 pub mod check;
 pub mod classify;
+pub mod generate;
+pub mod guard;
 pub mod models;
 pub mod scan;
 pub mod serve;
@@ -31,6 +33,10 @@ enum Command {
     Scan(scan::ScanArgs),
     /// Ask the guard model about a text
     Classify(classify::ClassifyArgs),
+    /// Show what a guard is asked
+    Guard(guard::GuardArgs),
+    /// Ask a model a question
+    Generate(generate::GenerateArgs),
     /// Validate the configuration, the policies and the rules, and run all their cases
     Check(check::CheckArgs),
     /// Read the audit log
@@ -49,6 +55,8 @@ pub fn run(program: Program) -> anyhow::Result<ExitCode> {
         Some(Command::Serve(arguments)) => serve::run(arguments),
         Some(Command::Scan(arguments)) => scan::run(arguments),
         Some(Command::Classify(arguments)) => classify::run(arguments),
+        Some(Command::Guard(arguments)) => guard::run(arguments),
+        Some(Command::Generate(arguments)) => generate::run(arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
         Some(Command::Audit(arguments)) => {
             let default = config::default_audit_directory();

@@ -1,30 +1,32 @@
 //! The guard model: is this a hazard?
 
 mod memory;
+mod question;
+mod remote;
+mod tiers;
+mod verdict;
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use guard_model::{Assessment, Conversation, Guard as Model, GuardError, Role, Taxonomy, Turn};
-use policies::{Finding, FindingId, Provenance, Severity, Stage};
+use guard_model::{Classifier, Conversation, GuardError, Taxonomy};
+use policies::{Finding, FindingId, Severity};
 use tokio::sync::Semaphore;
 
-use self::memory::{Key, Memory};
-use super::{Detector, DetectorError, Findings, Located, blocking, ids};
-use crate::{
-    chat::Chat,
-    normalise::views,
-    segment::{Kind, Part, Segment},
+use self::{
+    memory::Memory,
+    question::{Question, questions},
+    verdict::Verdict,
 };
+use super::{Detector, DetectorError, Findings, Located, blocking, ids};
+use crate::{chat::Chat, segment::Segment};
+
+pub use tiers::{Overrides, classifier, tiers};
 
 /// Scores below this are not reported.
 const REPORTED: f32 = 0.2;
-/// How much of an answer is judged with each of its segments, in bytes; what came before was judged with earlier ones.
-const ANSWER_WINDOW: usize = 512;
-/// So many words may be a sentence, which is judged alone: beside others it would be diluted.
-const SENTENCE: usize = 4;
 /// So much new text is judged in one segment, in bytes; what lies beyond is reported as unreadable, never left out in
 /// silence. It is what the guard reads well within its usual deadline.
 const LONGEST: usize = 256 << 10;
@@ -33,26 +35,33 @@ const TOO_LONG: &str = "unreadable.long";
 /// Verdicts computed at once; more only share the same cores.
 const AT_ONCE: usize = 2;
 
-/// Asks the guard model that runs in this process.
+/// Asks guard models, in this process or on servers: all of them, one after the other, each of a text's hazards by the
+/// one that scores it highest.
 pub struct Guard {
-    model: Arc<Model>,
+    models: Arc<Vec<Arc<dyn Classifier>>>,
     deadline: Duration,
     places: Arc<Semaphore>,
     memory: Arc<Memory>,
 }
 
 impl Guard {
-    /// A detector that asks `model` and waits for at most `deadline`.
-    pub fn new(model: Arc<Model>, deadline: Duration) -> Self {
-        Self { model, deadline, places: Arc::new(Semaphore::new(AT_ONCE)), memory: Arc::default() }
+    /// A detector that asks `models` and waits for at most `deadline`.
+    pub fn new(models: Vec<Arc<dyn Classifier>>, deadline: Duration) -> Self {
+        let (places, memory) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::default());
+        Self { models: Arc::new(models), deadline, places, memory }
     }
 
     /// The detector's name.
     pub const NAME: &str = "guard";
 
-    /// What a guard with this taxonomy can report.
-    pub fn catalog_of(taxonomy: &Taxonomy) -> Vec<FindingId> {
-        let names: Vec<String> = taxonomy.hazards.iter().map(|hazard| format!("guard.{}", hazard.code)).collect();
+    /// What a guard with these taxonomies can report.
+    pub fn catalog_of<'a>(taxonomies: impl IntoIterator<Item = &'a Taxonomy>) -> Vec<FindingId> {
+        let mut names: Vec<String> = taxonomies
+            .into_iter()
+            .flat_map(|taxonomy| taxonomy.hazards.iter().map(|hazard| format!("guard.{}", hazard.code)))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
         ids(names.iter().map(String::as_str).chain([TOO_LONG]))
     }
 }
@@ -63,19 +72,19 @@ impl Detector for Guard {
     }
 
     fn catalog(&self) -> Vec<FindingId> {
-        Self::catalog_of(self.model.taxonomy())
+        Self::catalog_of(self.models.iter().map(|model| model.taxonomy()))
     }
 
     fn detect(&self, chat: &Arc<Chat>, segment: &Arc<Segment>) -> Findings {
         let deadline = Instant::now() + self.deadline;
-        let (model, places) = (Arc::clone(&self.model), Arc::clone(&self.places));
+        let (models, places) = (Arc::clone(&self.models), Arc::clone(&self.places));
         let memory = Arc::clone(&self.memory);
         let (chat, segment) = (Arc::clone(chat), Arc::clone(segment));
         let wait = self.deadline;
         Box::pin(async move {
             let work = async {
                 let _place = places.acquire_owned().await.map_err(|error| DetectorError::Failed(error.to_string()))?;
-                blocking(move || judge(&model, &memory, &chat, &segment, deadline)).await
+                blocking(move || judge(&models, &memory, &chat, &segment, deadline)).await
             };
             tokio::time::timeout(wait, work).await.unwrap_or(Err(DetectorError::Late))
         })
@@ -83,7 +92,7 @@ impl Detector for Guard {
 }
 
 fn judge(
-    model: &Model,
+    models: &[Arc<dyn Classifier>],
     memory: &Memory,
     chat: &Chat,
     segment: &Segment,
@@ -93,7 +102,7 @@ fn judge(
     let mut new = Vec::new();
     for question in questions(chat, segment) {
         match memory.recall(&question.key(&chat.tenant)) {
-            Some(assessment) => report(model, &question, &assessment, &mut found)?,
+            Some(verdict) => report(&question, &verdict, &mut found)?,
             None => new.push(question),
         }
     }
@@ -102,13 +111,21 @@ fn judge(
         found.push(too_long(question)?);
     }
     let conversations: Vec<Conversation<'_>> = new.iter().map(Question::conversation).collect();
-    for (question, verdict) in new.iter().zip(model.assess(&conversations, deadline)) {
-        let assessment = verdict.map_err(|error| match error {
-            GuardError::Late { .. } => DetectorError::Late,
-            other => DetectorError::Failed(other.to_string()),
-        })?;
-        report(model, question, &assessment, &mut found)?;
-        memory.keep(question.key(&chat.tenant), assessment);
+    let mut verdicts = vec![Verdict::default(); new.len()];
+    for model in models.iter().filter(|_| !new.is_empty()) {
+        let mut answers = model.assess(&conversations, deadline).into_iter();
+        for (question, verdict) in new.iter().zip(&mut verdicts) {
+            let missing = || Err(GuardError::Failed("it gave no answer".to_owned()));
+            let assessment = answers.next().unwrap_or_else(missing).map_err(|error| match error {
+                GuardError::Late { .. } => DetectorError::Late,
+                other => DetectorError::Failed(format!("{}: {other}", model.version())),
+            })?;
+            verdict.hear(model.as_ref(), question.role, &assessment);
+        }
+    }
+    for (question, verdict) in new.iter().zip(verdicts) {
+        report(question, &verdict, &mut found)?;
+        memory.keep(question.key(&chat.tenant), verdict);
     }
     if Instant::now() >= deadline { Err(DetectorError::Late) } else { Ok(found) }
 }
@@ -137,111 +154,15 @@ fn too_long(question: &Question) -> Result<Located, DetectorError> {
     Ok(Located { part: question.part, finding })
 }
 
-/// One text to be judged, in the light of the turn before it.
-struct Question {
-    part: usize,
-    role: Role,
-    before: Option<String>,
-    text: String,
-    length: usize,
-}
-
-impl Question {
-    fn key(&self, tenant: &str) -> Key {
-        memory::key(tenant, self.role, self.before.as_deref(), &self.text)
-    }
-
-    fn conversation(&self) -> Conversation<'_> {
-        let before = self.before.as_deref().map(|text| Turn { role: Role::User, text });
-        let last = Turn { role: self.role, text: &self.text };
-        Conversation { turns: before.into_iter().chain([last]).collect() }
-    }
-}
-
-/// Every text as it stands, and as its disguise says; small strings together.
-fn questions(chat: &Chat, segment: &Segment) -> Vec<Question> {
-    let mut all = Vec::new();
-    let mut details: Vec<(Provenance, usize, String)> = Vec::new();
-    for (index, part) in segment.parts.iter().enumerate() {
-        // An operator's orders read like an attack when they are taken for the user's.
-        if part.kind == Kind::Joined && part.provenance == Provenance::System {
-            continue;
-        }
-        if matches!(part.kind, Kind::Turn | Kind::Joined) || part.text().split_whitespace().nth(SENTENCE - 1).is_some()
-        {
-            ask(chat, segment, index, part, &mut all);
-        } else {
-            // A word may be a whole text in disguise.
-            disguised(index, part, &mut all);
-            match details.iter_mut().find(|(provenance, ..)| *provenance == part.provenance) {
-                Some((_, _, text)) => {
-                    text.push('\n');
-                    text.push_str(part.text());
-                }
-                None => details.push((part.provenance, index, part.text().to_owned())),
-            }
-        }
-    }
-    for (provenance, part, text) in details {
-        all.push(Question { part, role: role(provenance), before: None, text, length: 0 });
-    }
-    all.retain(|question| !question.text.trim().is_empty());
-    all
-}
-
-fn ask(chat: &Chat, segment: &Segment, index: usize, part: &Part, all: &mut Vec<Question>) {
-    let (text, before) = match segment.stage {
-        Stage::Input => (part.text(), None),
-        Stage::Output => (tail(part.with_before(), part.text().len() + ANSWER_WINDOW), chat.last_user_text()),
-    };
-    let question = |text: &str| Question {
-        part: index,
-        role: role(part.provenance),
-        before: before.map(str::to_owned),
-        text: text.to_owned(),
-        length: part.text().len(),
-    };
-    all.push(question(text));
-    all.extend(views(text).views.iter().map(|view| question(&view.text)));
-}
-
-fn disguised(index: usize, part: &Part, all: &mut Vec<Question>) {
-    let role = role(part.provenance);
-    let length = part.text().len();
-    let views = views(part.text()).views.into_iter();
-    all.extend(views.map(|view| Question { part: index, role, before: None, text: view.text, length }));
-}
-
-/// The last `length` bytes of a text, from a character's beginning on.
-fn tail(text: &str, length: usize) -> &str {
-    let from = (text.len().saturating_sub(length)..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    text.get(from..).unwrap_or(text)
-}
-
-fn role(provenance: Provenance) -> Role {
-    match provenance {
-        Provenance::System => Role::System,
-        Provenance::User => Role::User,
-        Provenance::Assistant => Role::Assistant,
-        Provenance::Tool => Role::Tool,
-    }
-}
-
-fn report(
-    model: &Model,
-    question: &Question,
-    assessment: &Assessment,
-    found: &mut Vec<Located>,
-) -> Result<(), DetectorError> {
-    for (hazard, score) in &assessment.hazards {
-        let over = *score >= model.threshold(hazard, question.role);
+fn report(question: &Question, verdict: &Verdict, found: &mut Vec<Located>) -> Result<(), DetectorError> {
+    for (hazard, score, over) in &verdict.0 {
         if !over && *score < REPORTED {
             continue;
         }
         let id =
             FindingId::parse(&format!("guard.{hazard}")).map_err(|error| DetectorError::Failed(error.to_string()))?;
         let known = found.iter_mut().find(|known| known.part == question.part && known.finding.id == id);
-        let severity = if over { Severity::Error } else { Severity::Advice };
+        let severity = if *over { Severity::Error } else { Severity::Advice };
         if let Some(known) = known {
             known.finding.score = known.finding.score.max(*score);
             known.finding.severity = known.finding.severity.max(severity);
@@ -265,7 +186,8 @@ fn report(
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST, Question, Role, too_long, within_budget};
+    use super::{LONGEST, Question, too_long, within_budget};
+    use guard_model::Role;
 
     fn question(length: usize) -> Question {
         Question { part: 3, role: Role::User, before: None, text: "x".repeat(length), length }

@@ -30,7 +30,7 @@ const ERROR: usize = 64 << 10;
 
 /// A server, its connections pooled.
 pub struct HttpUpstream {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpClient,
     root: String,
     /// The families whose formats it speaks, the preferred one first.
     families: Vec<Family>,
@@ -40,23 +40,7 @@ pub struct HttpUpstream {
 impl HttpUpstream {
     /// The server at `root`, such as `http://127.0.0.1:11434`; `silence` is how long it may send nothing.
     pub fn new(root: &str, families: Vec<Family>, silence: Duration) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(Duration::from_secs(5)));
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let connector = match hyper_rustls::HttpsConnectorBuilder::new().with_provider_and_webpki_roots(provider) {
-            Ok(builder) => builder.https_or_http().enable_all_versions().wrap_connector(connector),
-            Err(_) => hyper_rustls::HttpsConnectorBuilder::new()
-                .with_webpki_roots()
-                .https_or_http()
-                .enable_all_versions()
-                .wrap_connector(connector),
-        };
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_mins(1))
-            .build(connector);
+        let client = http_client();
         let root = root.trim_end_matches('/').trim_end_matches("/v1").to_owned();
         Self { client, root, families, silence }
     }
@@ -210,6 +194,30 @@ impl HttpUpstream {
     async fn whole(&self, body: Incoming, most: usize) -> Result<Bytes, UpstreamError> {
         whole(body, most, self.silence).await
     }
+}
+
+/// A client of HTTP whose connections are pooled.
+pub type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// A client that speaks HTTP/1.1 and HTTP/2, with TLS or without.
+pub fn http_client() -> HttpClient {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(Duration::from_secs(5)));
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let connector = match hyper_rustls::HttpsConnectorBuilder::new().with_provider_and_webpki_roots(provider) {
+        Ok(builder) => builder.https_or_http().enable_all_versions().wrap_connector(connector),
+        Err(_) => hyper_rustls::HttpsConnectorBuilder::new()
+            .with_webpki_roots()
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(connector),
+    };
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_mins(1))
+        .build(connector)
 }
 
 async fn whole(body: Incoming, most: usize, silence: Duration) -> Result<Bytes, UpstreamError> {

@@ -8,8 +8,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use guard_model::{Assessment, Role};
+use guard_model::Role;
 use sha2::{Digest as _, Sha256};
+
+use super::verdict::Verdict;
 
 /// Verdicts in one generation; about 1 KiB each.
 const MOST: usize = 4096;
@@ -36,13 +38,13 @@ pub(super) struct Memory(Mutex<Generations>);
 
 #[derive(Default)]
 struct Generations {
-    young: HashMap<Key, Assessment>,
-    old: HashMap<Key, Assessment>,
+    young: HashMap<Key, Verdict>,
+    old: HashMap<Key, Verdict>,
 }
 
 impl Memory {
     /// The verdict on this text, if it was given before.
-    pub(super) fn recall(&self, key: &Key) -> Option<Assessment> {
+    pub(super) fn recall(&self, key: &Key) -> Option<Verdict> {
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = generations.young.get(key) {
             return Some(known.clone());
@@ -53,27 +55,27 @@ impl Memory {
     }
 
     /// Keeps a verdict. Failures are not verdicts and are never kept.
-    pub(super) fn keep(&self, key: Key, assessment: Assessment) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).keep(key, assessment);
+    pub(super) fn keep(&self, key: Key, verdict: Verdict) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).keep(key, verdict);
     }
 }
 
 impl Generations {
-    fn keep(&mut self, key: Key, assessment: Assessment) {
+    fn keep(&mut self, key: Key, verdict: Verdict) {
         if self.young.len() >= MOST {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(key, assessment);
+        self.young.insert(key, verdict);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST, Memory, key};
-    use guard_model::{Assessment, Role};
+    use super::{MOST, Memory, Verdict, key};
+    use guard_model::{HazardId, Role};
 
-    fn verdict(score: f32) -> Assessment {
-        Assessment { unsafe_score: score, hazards: Vec::new() }
+    fn verdict(score: f32) -> Verdict {
+        Verdict(vec![(HazardId::new("S1"), score, false)])
     }
 
     #[test]
