@@ -42,6 +42,6 @@ pub use error::GuardError;
 pub use frame::{frame, framed};
 pub use guard::{Guard, NEVER};
 pub use inspect::Inspection;
-pub use llama_guard::{CONTEXT_BYTES, Judgement, LlamaGuard, LlamaGuardOptions, Scale, Window, windows};
+pub use llama_guard::{Judgement, LlamaGuard, LlamaGuardOptions, Measure, Scale, Window, windows};
 pub use taxonomy::{Hazard, HazardId, Taxonomy};
 pub use window::Windows;

@@ -2,10 +2,10 @@
 
 use super::answers::Answers;
 use super::head::Heads;
-use super::{LlamaGuard, Scale};
+use super::{LlamaGuard, Measure, Scale};
 use crate::GuardError;
 use crate::llama::{Llama, Metadata};
-use crate::prompt::{Categories, Template};
+use crate::prompt::{Categories, Message, Template};
 use crate::vocabulary::Vocabulary;
 use candle_core::quantized::gguf_file::Content;
 use std::fs::File;
@@ -56,11 +56,15 @@ impl LlamaGuard {
         let scale = Scale::new(categories.without(&options.excluded)?)?;
         let answers = Answers::new(&vocabulary, scale.categories())?;
         let heads = Heads::new(&template, scale.categories(), &vocabulary)?;
+        let longest = about.context.min(MOST_TOKENS);
+        let own = template.render(&[Message::new("user", "")], scale.categories())?.ids(&vocabulary)?.len();
+        let small = || format!("`{}`: its {longest} tokens leave no room beside the template's {own}", path.display());
+        let measure = Measure::fitting(longest.saturating_sub(own + answers.room()));
+        let measure = measure.ok_or_else(|| GuardError::Weights(small()))?;
         let llama = Llama::open(path)?;
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let version = format!("{stem} ({name})");
-        let longest = about.context.min(MOST_TOKENS);
-        Ok(Self { llama, vocabulary, template, scale, answers, heads, longest, version })
+        Ok(Self { llama, vocabulary, template, scale, answers, heads, measure, longest, version })
     }
 }
 

@@ -9,7 +9,7 @@
 //!
 //! # Limits
 //! A long text is judged in overlapping windows of which the worst counts; of the turns before it the model is told the
-//! last [`CONTEXT_BYTES`]. Conversations of a batch are judged one after the other.
+//! newest that fit ([`Measure`]). Conversations of a batch are judged one after the other.
 
 mod answers;
 mod head;
@@ -28,7 +28,7 @@ use head::Heads;
 use std::time::Instant;
 
 pub use load::LlamaGuardOptions;
-pub use question::{CONTEXT_BYTES, Window, windows};
+pub use question::{Measure, Window, windows};
 pub use scale::{Judgement, Scale};
 
 /// A loaded Llama Guard.
@@ -39,6 +39,7 @@ pub struct LlamaGuard {
     scale: Scale,
     answers: Answers,
     heads: Heads,
+    measure: Measure,
     /// Most tokens of a prompt.
     longest: usize,
     version: String,
@@ -57,7 +58,7 @@ impl LlamaGuard {
 
     /// Judges one conversation.
     fn judge(&self, conversation: &Conversation<'_>, deadline: Instant) -> Result<Assessment, GuardError> {
-        let windows = windows(conversation)?;
+        let windows = windows(conversation, self.measure)?;
         let mut worst: Option<Judgement> = None;
         for (judged, window) in windows.iter().enumerate() {
             let late = || GuardError::Late { judged, windows: windows.len() };

@@ -3,8 +3,30 @@
 use crate::prompt::{Categories, Message, Prompt, PromptError, Template};
 use crate::{Conversation, GuardError, Role, Turn};
 
-/// Bytes of the earlier turns that are told.
-pub const CONTEXT_BYTES: usize = 4096;
+/// How much is put to a guard at once, in bytes, of which each is at most one token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measure {
+    /// Of the text that is judged.
+    pub judged: usize,
+    /// Of the turns before it.
+    pub before: usize,
+}
+
+impl Default for Measure {
+    fn default() -> Self {
+        Self { judged: 8192, before: 4096 }
+    }
+}
+
+impl Measure {
+    /// What fits so many tokens beside the template's own words; none when that is next to nothing.
+    pub fn fitting(tokens: usize) -> Option<Self> {
+        let free = tokens.checked_sub(TURNS * FRAME).filter(|free| *free >= 128)?;
+        let usual = Self::default();
+        let before = usual.before.min(free / 4);
+        Some(Self { judged: usual.judged.min(free - before), before })
+    }
+}
 
 /// A part of a conversation's last turn, with what came before.
 #[derive(Debug, Clone)]
@@ -26,11 +48,11 @@ impl<'a> Window<'a> {
 ///
 /// # Errors
 /// [`GuardError::Empty`] when there is no turn.
-pub fn windows<'a>(conversation: &Conversation<'a>) -> Result<Vec<Window<'a>>, GuardError> {
+pub fn windows<'a>(conversation: &Conversation<'a>, measure: Measure) -> Result<Vec<Window<'a>>, GuardError> {
     let (judged, earlier) = conversation.turns.split_last().ok_or(GuardError::Empty)?;
     let mut before = Vec::new();
-    let mut room = CONTEXT_BYTES;
-    for turn in earlier.iter().rev().filter(|turn| turn.role != Role::System) {
+    let mut room = measure.before;
+    for turn in earlier.iter().rev().filter(|turn| turn.role != Role::System).take(TURNS - 1) {
         let from = turn.text.ceil_char_boundary(turn.text.len().saturating_sub(room));
         before.push(Turn { role: turn.role, text: turn.text.get(from..).unwrap_or_default() });
         room = room.saturating_sub(turn.text.len());
@@ -42,9 +64,11 @@ pub fn windows<'a>(conversation: &Conversation<'a>) -> Result<Vec<Window<'a>>, G
     let window = |text| Window { before: before.clone(), judged: Turn { role: judged.role, text } };
     let mut windows = Vec::new();
     let mut rest = judged.text;
-    while rest.len() > WINDOW {
-        windows.push(window(rest.get(..rest.floor_char_boundary(WINDOW)).unwrap_or_default()));
-        rest = rest.get(rest.floor_char_boundary(WINDOW - OVERLAP)..).unwrap_or_default();
+    // Two parts share so much that no sentence is cut in both.
+    let shared = measure.judged / 10;
+    while rest.len() > measure.judged {
+        windows.push(window(rest.get(..rest.floor_char_boundary(measure.judged)).unwrap_or_default()));
+        rest = rest.get(rest.floor_char_boundary(measure.judged - shared)..).unwrap_or_default();
     }
     windows.push(window(rest));
     Ok(windows)
@@ -67,11 +91,11 @@ impl Template {
     }
 }
 
-/// Bytes of a text judged at once.
-const WINDOW: usize = 8192;
+/// Most turns that are told.
+const TURNS: usize = 16;
 
-/// Bytes two parts share, so that no sentence is cut in both.
-const OVERLAP: usize = 768;
+/// Most tokens that stand around the text of a turn.
+const FRAME: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -85,18 +109,27 @@ mod tests {
     fn a_long_text_is_judged_in_whole_by_overlapping_parts() {
         let text: String =
             (0..6000).flat_map(|number| ['é', char::from_digit(number % 36, 36).unwrap(), ' ', 'x', 'y']).collect();
-        let windows = windows(&Conversation::single(Role::Tool, &text)).unwrap();
-        assert!(windows.len() > 3 && windows.iter().all(|window| window.judged.text.len() <= WINDOW));
+        let measure = Measure::default();
+        let windows = windows(&Conversation::single(Role::Tool, &text), measure).unwrap();
+        assert!(windows.len() > 3 && windows.iter().all(|window| window.judged.text.len() <= measure.judged));
         for pair in windows.windows(2) {
-            let from = pair[1].judged.text.get(..OVERLAP / 2).unwrap_or(pair[1].judged.text);
+            let from = pair[1].judged.text.get(..measure.judged / 20).unwrap_or(pair[1].judged.text);
             assert!(pair[0].judged.text.contains(from));
         }
         assert!(text.starts_with(windows[0].judged.text) && text.ends_with(windows.last().unwrap().judged.text));
     }
 
     #[test]
+    fn a_small_model_is_asked_about_small_parts() {
+        assert_eq!(Measure::fitting(100_000), Some(Measure::default()));
+        assert_eq!(Measure::fitting(528), Some(Measure { judged: 300, before: 100 }));
+        assert_eq!(Measure::fitting(200), None);
+    }
+
+    #[test]
     fn the_newest_of_what_came_before_is_told_and_no_operator() {
-        let long = "y".repeat(CONTEXT_BYTES);
+        let measure = Measure { judged: 100, before: 1000 };
+        let long = "y".repeat(1000);
         let turns = vec![
             turn(Role::User, "gone"),
             turn(Role::Assistant, &long),
@@ -104,9 +137,9 @@ mod tests {
             turn(Role::User, "last but one"),
             turn(Role::Assistant, "judged"),
         ];
-        let told = windows(&Conversation { turns }).unwrap()[0].conversation();
+        let told = windows(&Conversation { turns }, measure).unwrap()[0].conversation();
         let lengths: Vec<usize> = told.turns.iter().map(|turn| turn.text.len()).collect();
-        assert_eq!(lengths, [CONTEXT_BYTES - 12, 12, 6]);
-        assert!(windows(&Conversation::default()).is_err());
+        assert_eq!(lengths, [988, 12, 6]);
+        assert!(windows(&Conversation::default(), measure).is_err());
     }
 }

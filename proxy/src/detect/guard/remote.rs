@@ -15,7 +15,7 @@ use std::{sync::OnceLock, time::Duration, time::Instant};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream, stream::FuturesUnordered};
 use guard_model::{
-    Assessment, Classifier, Conversation, GuardError, HazardId, Judgement, Role, Scale, Taxonomy,
+    Assessment, Classifier, Conversation, GuardError, HazardId, Judgement, Measure, Role, Scale, Taxonomy,
     prompt::{Categories, Template},
     vocabulary::Vocabulary,
 };
@@ -126,7 +126,7 @@ impl Remote {
     }
 
     async fn judge(&self, conversation: &Conversation<'_>, deadline: Instant) -> Result<Assessment, GuardError> {
-        let windows = guard_model::windows(conversation)?;
+        let windows = guard_model::windows(conversation, Measure::default())?;
         let mut worst: Option<Judgement> = None;
         for (judged, window) in windows.iter().enumerate() {
             let failed = |error: RemoteError| match error {
