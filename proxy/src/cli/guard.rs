@@ -95,7 +95,7 @@ fn lines(
     while let Some(line) = next_line(&mut input)? {
         number += 1;
         match line.and_then(|line| render(&line)) {
-            Ok(Some(answer)) => writeln!(out, "{answer}")?,
+            Ok(Some(answer)) => writeln!(out, "{}", one_line(&answer))?,
             Ok(None) => {}
             Err(error) => {
                 eprintln!("{name}:{number}: {error:#}");
@@ -104,6 +104,12 @@ fn lines(
         }
     }
     Ok(failed)
+}
+
+/// JSON without the characters that some readers of lines take for an end of one; they only ever stand in strings.
+fn one_line(answer: &Value) -> String {
+    let ends = [('\u{85}', "\\u0085"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")];
+    ends.iter().fold(answer.to_string(), |line, (end, escaped)| line.replace(*end, escaped))
 }
 
 /// The answer to a line, nothing for a blank one.
@@ -172,7 +178,7 @@ fn own_categories(line: &Value, usual: &Categories) -> anyhow::Result<Option<Cat
 
 #[cfg(test)]
 mod tests {
-    use super::{answer, own_categories};
+    use super::{answer, one_line, own_categories};
     use guard_model::{
         prompt::{Categories, Template},
         vocabulary::Vocabulary,
@@ -191,6 +197,14 @@ mod tests {
         assert_eq!(list.categories[0].description.as_deref(), Some("Bad ones."));
         assert!(own(json!({"excluded_category_keys": ["S99"]})).unwrap_err().to_string().contains("`S99`"));
         assert!(own(json!({"args": {"with_policy": true}})).unwrap_err().to_string().contains("--taxonomy"));
+    }
+
+    #[test]
+    fn an_answer_is_one_line_for_every_reader_of_lines() {
+        let answer = json!({"prompt": "a\u{85}b\u{2028}c\u{2029}d\ne\u{1c}"});
+        let line = one_line(&answer);
+        assert!(line.is_ascii() && !line.contains(char::is_control), "{line}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), answer);
     }
 
     #[test]
