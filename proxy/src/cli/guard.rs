@@ -52,7 +52,8 @@ pub struct RenderArgs {
 
 /// Runs the command: exit code 0 when every line was told, 2 when one could not be read.
 ///
-/// A conversation the template refuses is an answer, `{"id","error"}`, and no failure.
+/// A conversation the template refuses, or one that asks for categories that are not there, is an answer,
+/// `{"id","error"}`, and no failure.
 ///
 /// # Errors
 /// The template, the tokenizer or the categories cannot be had, or the input or output fails.
@@ -126,11 +127,14 @@ fn answer(
     let Some(messages) = value.get("messages").and_then(Value::as_array) else { bail!("`messages` is not a list") };
     let turns = messages.iter().map(message).collect::<anyhow::Result<Vec<_>>>()?;
     let messages: Vec<Message<'_>> = turns.iter().map(|(role, text)| Message::new(role, text)).collect();
-    let own = own_categories(&value, categories)?;
-    let prompt = template.render(&messages, own.as_ref().unwrap_or(categories));
-    let told = prompt.and_then(|prompt| Ok((prompt.text(), prompt.ids(vocabulary)?)));
+    let told = || -> anyhow::Result<(String, Vec<u32>)> {
+        // A chat has no categories, whatever the line says of them.
+        let own = if template.taxonomy().is_empty() { None } else { own_categories(&value, categories)? };
+        let prompt = template.render(&messages, own.as_ref().unwrap_or(categories))?;
+        Ok((prompt.text(), prompt.ids(vocabulary)?))
+    };
     let mut answer = Map::from_iter([("id".to_owned(), value.get("id").cloned().unwrap_or(Value::Null))]);
-    match told {
+    match told() {
         Ok((text, ids)) => answer.extend([("prompt".to_owned(), json!(text)), ("ids".to_owned(), json!(ids))]),
         Err(error) => answer.extend([("error".to_owned(), json!(error.to_string()))]),
     }
@@ -224,6 +228,8 @@ mod tests {
         assert_eq!(refused["id"], 4);
         assert!(refused["error"].as_str().unwrap().contains("alternate"), "{refused}");
         let strange = told(r#"{"messages": [{"role": "user", "content": "x"}]}"#).unwrap().unwrap();
+        let lacking = told(r#"{"messages": [{"role": "user", "content": "x"}], "args": {"with_policy": true}}"#);
+        assert!(lacking.unwrap().unwrap()["error"].as_str().unwrap().contains("--taxonomy"));
         assert!(strange["error"].as_str().unwrap().contains("<|start_header_id|>"), "{strange}");
         assert!(told("[]").is_err() && told(r#"{"messages": [{"content": "x"}]}"#).is_err());
         assert!(told("  ").unwrap().is_none());
