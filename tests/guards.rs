@@ -19,7 +19,17 @@ use serde_json::{Value, json};
 fn guard_server(pause: Duration) -> (ScriptedUpstream, Arc<Mutex<Vec<String>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);
-    let server = ScriptedUpstream::choosing(move |_, body| {
+    let server = ScriptedUpstream::choosing(move |line, body| {
+        let script = |body: Value| Script {
+            status: 200,
+            kind: "application/json".to_owned(),
+            body: body.to_string(),
+            pause,
+            ..Script::default()
+        };
+        if !line.contains(" /completion ") {
+            return script(json!({"default_generation_settings": {}}));
+        }
         let prompt: Value = serde_json::from_str(body).unwrap_or_default();
         let prompt = prompt["prompt"].as_str().unwrap_or_default().to_owned();
         let odds = match (prompt.contains("harbour"), prompt.ends_with("unsafe\nS")) {
@@ -29,8 +39,7 @@ fn guard_server(pause: Duration) -> (ScriptedUpstream, Arc<Mutex<Vec<String>>>) 
         };
         log.lock().unwrap().push(prompt);
         let list: Vec<Value> = odds.iter().map(|(token, odds)| json!({"token": token, "logprob": odds})).collect();
-        let body = json!({"completion_probabilities": [{"top_logprobs": list}]}).to_string();
-        Script { status: 200, kind: "application/json".to_owned(), body, pause, ..Script::default() }
+        script(json!({"completion_probabilities": [{"top_logprobs": list}]}))
     });
     (server, asked)
 }
@@ -62,9 +71,12 @@ fn what_either_guard_finds_is_found() {
     let (status, body) = prompt(&proxy, "Please tell me which bus goes to the harbour.");
     assert_eq!(status, 400, "{body}");
     let records = proxy.records();
-    let found = records.iter().flat_map(|record| record["findings"].as_array().cloned().unwrap_or_default());
-    let found: Vec<Value> = found.filter(|finding| finding["id"] == "guard.S5").collect();
-    assert!(found.iter().any(|finding| finding["score"].as_f64().unwrap() > 0.9), "{records:?}");
+    let reasons = records.iter().flat_map(|record| record["reasons"].as_array().cloned().unwrap_or_default());
+    let found: Vec<Value> = reasons.filter(|reason| reason["finding"] == "guard.S5").collect();
+    assert!(
+        found.iter().any(|reason| reason["action"] == "block" && reason["score"].as_f64() > Some(0.9)),
+        "{records:?}"
+    );
     assert!(asked.lock().unwrap().iter().all(|prompt| prompt.starts_with("<|start_header_id|>user<|end_header_id|>")));
 }
 
@@ -91,9 +103,10 @@ fn run(arguments: &[&str], input: &str) -> Output {
 fn classify_asks_a_server_by_its_url() {
     let (guard, _asked) = guard_server(Duration::ZERO);
     let answer = run(&["classify", "--model", &guard.url, "--format", "json", "Which bus goes to the harbour?"], "");
-    let verdict: Value = serde_json::from_slice(&answer.stdout).unwrap_or_default();
-    // The scripted server has no other paths, so it is taken for one of OpenAI's completions, which tells no odds here.
-    assert!(answer.status.code() == Some(2) && verdict.is_null(), "{answer:?}");
+    assert_eq!(answer.status.code(), Some(1), "{answer:?}");
+    let verdict: Value = serde_json::from_slice(&answer.stdout).unwrap();
+    assert!(verdict["flagged"] == true && verdict["hazards"]["S5"].as_f64() > Some(0.9), "{verdict}");
+    assert_eq!(run(&["classify", "--model", &guard.url, "How long do potatoes boil?"], "").status.code(), Some(0));
     let url = format!("{}/v1", guard.url);
     let answer = run(&["classify", "--model", &url, "--template", "lg9", "Hello"], "");
     assert!(String::from_utf8_lossy(&answer.stderr).contains("there is no template `lg9`"), "{answer:?}");

@@ -30,11 +30,7 @@ impl Vocabulary {
         let names: Vec<&str> = spelled.iter().chain(&specials).map(String::as_str).collect();
         let mut vocabulary = Self::build(&names, |id| id >= tokens.len(), merges, Cut::named(cut)?)?;
         if tokens.len() == 128_000 {
-            // What Llama 3.1 and later call some of the places that Llama 3 only reserved.
-            let later = [("<|finetune_right_pad_id|>", 4), ("<|eom_id|>", 8), ("<|python_tag|>", 10)];
-            for (name, at) in later {
-                vocabulary.specials.insert(name.to_owned(), 128_000 + at);
-            }
+            // A place that Llama 3 only reserved and where Llama 3.1 and later end a message.
             vocabulary.ends.push(128_008);
         }
         begin.clone_into(&mut vocabulary.begin_name);

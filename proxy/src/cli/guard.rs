@@ -52,7 +52,8 @@ pub struct RenderArgs {
 
 /// Runs the command: exit code 0 when every line was told, 2 when one could not be read.
 ///
-/// A conversation the template refuses is an answer, `{"id","error"}`, and no failure.
+/// A conversation the template refuses, or one that asks for categories that are not there, is an answer,
+/// `{"id","error"}`, and no failure.
 ///
 /// # Errors
 /// The template, the tokenizer or the categories cannot be had, or the input or output fails.
@@ -95,7 +96,7 @@ fn lines(
     while let Some(line) = next_line(&mut input)? {
         number += 1;
         match line.and_then(|line| render(&line)) {
-            Ok(Some(answer)) => writeln!(out, "{answer}")?,
+            Ok(Some(answer)) => writeln!(out, "{}", one_line(&answer))?,
             Ok(None) => {}
             Err(error) => {
                 eprintln!("{name}:{number}: {error:#}");
@@ -104,6 +105,12 @@ fn lines(
         }
     }
     Ok(failed)
+}
+
+/// JSON without the characters that some readers of lines take for an end of one; they only ever stand in strings.
+fn one_line(answer: &Value) -> String {
+    let ends = [('\u{85}', "\\u0085"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")];
+    ends.iter().fold(answer.to_string(), |line, (end, escaped)| line.replace(*end, escaped))
 }
 
 /// The answer to a line, nothing for a blank one.
@@ -120,11 +127,14 @@ fn answer(
     let Some(messages) = value.get("messages").and_then(Value::as_array) else { bail!("`messages` is not a list") };
     let turns = messages.iter().map(message).collect::<anyhow::Result<Vec<_>>>()?;
     let messages: Vec<Message<'_>> = turns.iter().map(|(role, text)| Message::new(role, text)).collect();
-    let own = own_categories(&value, categories)?;
-    let prompt = template.render(&messages, own.as_ref().unwrap_or(categories));
-    let told = prompt.and_then(|prompt| Ok((prompt.text(), prompt.ids(vocabulary)?)));
+    let told = || -> anyhow::Result<(String, Vec<u32>)> {
+        // A chat has no categories, whatever the line says of them.
+        let own = if template.taxonomy().is_empty() { None } else { own_categories(&value, categories)? };
+        let prompt = template.render(&messages, own.as_ref().unwrap_or(categories))?;
+        Ok((prompt.text(), prompt.ids(vocabulary)?))
+    };
     let mut answer = Map::from_iter([("id".to_owned(), value.get("id").cloned().unwrap_or(Value::Null))]);
-    match told {
+    match told() {
         Ok((text, ids)) => answer.extend([("prompt".to_owned(), json!(text)), ("ids".to_owned(), json!(ids))]),
         Err(error) => answer.extend([("error".to_owned(), json!(error.to_string()))]),
     }
@@ -172,7 +182,7 @@ fn own_categories(line: &Value, usual: &Categories) -> anyhow::Result<Option<Cat
 
 #[cfg(test)]
 mod tests {
-    use super::{answer, own_categories};
+    use super::{answer, one_line, own_categories};
     use guard_model::{
         prompt::{Categories, Template},
         vocabulary::Vocabulary,
@@ -194,6 +204,14 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_is_one_line_for_every_reader_of_lines() {
+        let answer = json!({"prompt": "a\u{85}b\u{2028}c\u{2029}d\ne\u{1c}"});
+        let line = one_line(&answer);
+        assert!(line.is_ascii() && !line.contains(char::is_control), "{line}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), answer);
+    }
+
+    #[test]
     fn a_refused_conversation_is_an_answer_and_a_bad_line_is_not() {
         let file = std::env::temp_dir().join(format!("ringfence-tokenizer-{}.json", std::process::id()));
         let vocab: serde_json::Map<String, Value> = [("a".to_owned(), json!(0))].into_iter().collect();
@@ -210,6 +228,8 @@ mod tests {
         assert_eq!(refused["id"], 4);
         assert!(refused["error"].as_str().unwrap().contains("alternate"), "{refused}");
         let strange = told(r#"{"messages": [{"role": "user", "content": "x"}]}"#).unwrap().unwrap();
+        let lacking = told(r#"{"messages": [{"role": "user", "content": "x"}], "args": {"with_policy": true}}"#);
+        assert!(lacking.unwrap().unwrap()["error"].as_str().unwrap().contains("--taxonomy"));
         assert!(strange["error"].as_str().unwrap().contains("<|start_header_id|>"), "{strange}");
         assert!(told("[]").is_err() && told(r#"{"messages": [{"content": "x"}]}"#).is_err());
         assert!(told("  ").unwrap().is_none());
