@@ -28,7 +28,7 @@ fn main() -> Result<(), Failure> {
         let mut tokens = head.clone();
         let length = 4 + draw.below(240);
         tokens.extend((0..length).map(|_| draw.below(model.vocabulary()) as u32));
-        let wait = if draw.below(20) == 0 { Duration::from_millis(5) } else { Duration::from_secs(600) };
+        let wait = if draw.below(20) == 0 { Duration::from_millis(5) } else { Duration::from_mins(10) };
         let ticket = scheduler.ask(Request {
             owner: tenants.get(draw.below(3)).cloned().ok_or("no tenant")?,
             wanted: vec![(tokens.len() - 1, vec![0, 1])],

@@ -42,10 +42,10 @@ impl Rounded {
         let rows = rows.max(1);
         let values = self.values.par_chunks_mut(rows * SPAN * GROUP);
         let spans = values.zip(self.scales.par_chunks_mut(rows)).zip(self.starts.par_chunks_mut(rows));
-        let round = |(at, ((values, scales), starts)): (usize, ((&mut [i8], &mut [f32]), &mut [i32]))| {
+        let spans = spans.with_min_len(SPANS_AT_ONCE.div_ceil(rows)).enumerate();
+        spans.for_each(|(at, ((values, scales), starts))| {
             kernels::round_span(level, &source.span(at, rows), values, scales, starts);
-        };
-        spans.with_min_len(SPANS_AT_ONCE.div_ceil(rows)).enumerate().for_each(round);
+        });
     }
 
     pub(crate) fn rows(&self) -> usize {

@@ -99,7 +99,9 @@ proptest! {
         };
         let (mut scales, lowest) = (columns(seed ^ 1, groups * (1 + usize::from(fine))), columns(seed ^ 2, groups));
         // A column of zeros is one, too.
-        scales.iter_mut().for_each(|scales| scales.0[5] = 0.0);
+        for scales in &mut scales {
+            scales.0[5] = 0.0;
+        }
         let span = Span {
             values: &values, scales: &scales, fine, least: (least && zero == 0).then_some(&lowest), zero, most,
         };
@@ -181,11 +183,11 @@ proptest! {
             for (kind, source) in sources.iter().enumerate() {
                 let mut rounded = Rounded::default();
                 rounded.round(level, source, rows);
-                for at in 0..rows {
+                for (at, factor) in factors.iter().enumerate() {
                     let (own, gate) = (row(&values, at), row(&gates, at));
                     let expected = (0..groups * GROUP).map(|index| match kind {
                         0 => own[index],
-                        1 => own[index] * weight[index / GROUP].0[index % GROUP] * factors[at],
+                        1 => own[index] * weight[index / GROUP].0[index % GROUP] * factor,
                         _ => gate[index] / (1.0 + (-gate[index]).exp()) * own[index],
                     });
                     for (index, expected) in expected.enumerate() {

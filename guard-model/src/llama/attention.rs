@@ -164,7 +164,9 @@ impl Scratch {
                 if kept < 1.0 && chunk > 0 {
                     for part in self.mixed.chunks_exact_mut(count * GROUP) {
                         let own = part.get_mut(index * GROUP..(index + 1) * GROUP).unwrap_or_default();
-                        own.iter_mut().for_each(|value| *value *= kept);
+                        for value in own {
+                            *value *= kept;
+                        }
                     }
                 }
             }

@@ -47,7 +47,7 @@ pub(super) struct Scratch {
 
 /// The rows of a part in a pass.
 struct Rows {
-    rows: Range<usize>,
+    all: Range<usize>,
     /// Of them, those whose hidden states matter after the last layer's keys and values.
     kept: Range<usize>,
     /// The position of the first.
@@ -90,11 +90,11 @@ impl Llama {
         let mut places: Vec<Rows> = Vec::with_capacity(now.len());
         for (at, tokens) in now {
             let Some(part) = parts.get(*at) else { continue };
-            let start = places.last().map_or(0, |rows| rows.rows.end);
-            let rows = start..start + tokens.len();
+            let start = places.last().map_or(0, |rows| rows.all.end);
+            let all = start..start + tokens.len();
             let wanted = part.wanted.iter().map(|wanted| wanted.after).filter(|after| tokens.contains(after));
-            let first = wanted.min().map_or(rows.end, |after| start + after - tokens.start);
-            places.push(Rows { kept: first..rows.end, rows, position: part.cache.length() });
+            let first = wanted.min().map_or(all.end, |after| start + after - tokens.start);
+            places.push(Rows { kept: first..all.end, all, position: part.cache.length() });
         }
         self.embed(parts, now, all, &mut scratch.hidden)?;
         self.angles(&places, &mut scratch.turns);
@@ -105,14 +105,15 @@ impl Llama {
                 let Some(part) = parts.get_mut(*index) else { continue };
                 self.remember(layer, at, all, rows, scratch, part.cache);
             }
-            let kept = |rows: &Rows| if last { rows.kept.clone() } else { rows.rows.clone() };
+            let kept = |rows: &Rows| if last { rows.kept.clone() } else { rows.all.clone() };
             let left: usize = places.iter().map(|rows| kept(rows).len()).sum();
             if left == 0 {
                 break;
             }
             // After the last layer's keys and values only some rows are of interest.
             if left < all {
-                keep(&mut scratch.hidden, all, places.iter().map(|rows| rows.kept.clone()));
+                let rows: Vec<Range<usize>> = places.iter().map(|rows| rows.kept.clone()).collect();
+                keep(&mut scratch.hidden, all, &rows);
             }
             self.attend(parts, now, &places, (at, all, left), kept, scratch);
             self.added(layer, Half::Attention, (left, single), scratch);
@@ -166,7 +167,7 @@ impl Llama {
 
     fn angles(&self, places: &[Rows], turns: &mut Vec<(f32, f32)>) {
         turns.clear();
-        for position in places.iter().flat_map(|rows| rows.position..rows.position + rows.rows.len()) {
+        for position in places.iter().flat_map(|rows| rows.position..rows.position + rows.all.len()) {
             let angle = |frequency: &f32| (position as f32 * frequency).sin_cos();
             turns.extend(self.frequencies.iter().map(angle).map(|(sin, cos)| (cos, sin)));
         }
@@ -229,10 +230,10 @@ impl Llama {
 
     /// Writes the keys and values of a part's rows to its cache.
     fn remember(&self, layer: &Layer, at: usize, all: usize, rows: &Rows, scratch: &Scratch, cache: &mut Cache) {
-        let [keys, values] = self.starts(layer);
+        let [keys, values] = starts(layer);
         let width = self.shape.head_width;
-        cache.write(at, rows.position, rows.rows.len(), |index, head, key, value| {
-            let row = rows.rows.start + index;
+        cache.write(at, rows.position, rows.all.len(), |index, head, key, value| {
+            let row = rows.all.start + index;
             copy(&scratch.projected, all, row, keys + head * width, key);
             copy(&scratch.projected, all, row, values + head * width, value);
             turn(key, scratch.turns.get(row * width / 2..).unwrap_or_default());
@@ -256,7 +257,7 @@ impl Llama {
         for ((index, _), rows) in now.iter().zip(places) {
             let (Some(part), own) = (parts.get(*index), kept(rows)) else { continue };
             let Some(output) = rest.split_off_mut(..own.len() * width) else { continue };
-            let position = rows.position + own.start - rows.rows.start;
+            let position = rows.position + own.start - rows.all.start;
             let queries = Queries { projected, all, rows: own, position, turns };
             attend(self.level, shape, part.cache, layer, &queries, output);
         }
@@ -279,12 +280,6 @@ impl Llama {
                 }
             }
         });
-    }
-
-    /// Where keys and values begin in a row of a layer's projections.
-    fn starts(&self, layer: &Layer) -> [usize; 2] {
-        let stride = |at: usize| layer.project.parts().get(at).map_or(0, Matrix::stride);
-        [stride(0), stride(0) + stride(1)]
     }
 
     /// The wanted logits after a row of the hidden states.
@@ -318,11 +313,17 @@ enum Half {
     FeedForward,
 }
 
+/// Where keys and values begin in a row of a layer's projections.
+fn starts(layer: &Layer) -> [usize; 2] {
+    let stride = |at: usize| layer.project.parts().get(at).map_or(0, Matrix::stride);
+    [stride(0), stride(0) + stride(1)]
+}
+
 /// Keeps only some of the rows of strips.
-fn keep(strips: &mut Vec<Columns>, all: usize, kept: impl Iterator<Item = Range<usize>> + Clone) {
+fn keep(strips: &mut Vec<Columns>, all: usize, kept: &[Range<usize>]) {
     let mut to = 0;
     for strip in (0..strips.len()).step_by(all.max(1)) {
-        for row in kept.clone().flatten() {
+        for row in kept.iter().cloned().flatten() {
             strips.swap(to, strip + row);
             to += 1;
         }

@@ -19,7 +19,7 @@ fn scheduler(most_waiting: usize) -> (Arc<Llama>, Arc<Store>, Scheduler) {
     (model, store, scheduler)
 }
 
-const SOON: Duration = Duration::from_secs(120);
+const SOON: Duration = Duration::from_mins(2);
 
 #[test]
 fn answers_are_those_of_the_model_whoever_else_waits() {
@@ -46,7 +46,7 @@ fn a_full_queue_a_late_answer_and_a_senseless_request_are_errors() {
     // The model is busy with the first, so that the others wait.
     let long = tokens(2, 500);
     let tickets: Vec<_> = (0..40).map(|_| scheduler.ask(request("a", &long, SOON))).collect();
-    let full = tickets.iter().filter_map(|ticket| ticket.as_ref().err()).next().unwrap().to_string();
+    let full = tickets.iter().find_map(|ticket| ticket.as_ref().err()).unwrap().to_string();
     assert!(full.contains("queue is full"), "{full}");
     drop(tickets);
     let senseless = [
@@ -104,7 +104,9 @@ fn memory_stays_bounded() {
         }
         assert!(store.bytes() <= 1 << 20);
     }
-    waiting.into_iter().for_each(|ticket| drop(ticket.wait().unwrap()));
+    for ticket in waiting {
+        ticket.wait().unwrap();
+    }
     assert_eq!(scheduler.shared.queue.lock().unwrap().count, 0);
     assert!(store.bytes() > 0);
 }
