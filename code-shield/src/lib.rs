@@ -36,6 +36,7 @@ mod language;
 mod names;
 mod page;
 mod predicate;
+mod readable;
 mod ruleset;
 mod scan;
 mod spelling;
