@@ -161,7 +161,7 @@ impl Line {
             return Line::Sentence;
         }
         let words = line.split_whitespace().count();
-        if (words >= 4 && is_item(line)) || (words >= 8 && is_english(line)) {
+        if (words >= 2 && is_item(line, words)) || (words >= 8 && is_english(line)) {
             return Line::Sentence;
         }
         let opens = line.split([' ', '(']).next().is_some_and(|word| OPENERS.contains(&word));
@@ -178,29 +178,33 @@ impl Line {
 /// Whether a line goes on like a sentence, and has no text in quotes.
 fn is_english(line: &str) -> bool {
     let common = line.split(' ').filter(|word| COMMON.contains(word)).count();
-    common >= 3 && !line.contains(['"', '\'', '{', ';']) && !line.ends_with(['(', ',', '\\'])
+    common >= 2 && !line.contains(['"', '\'', '{', ';']) && !line.ends_with(['(', ',', '\\'])
 }
 
-/// Words of which sentences are full, and code is not.
-const COMMON: [&str; 18] = [
-    "the", "a", "an", "of", "to", "and", "is", "in", "that", "it", "this", "are", "be", "on", "you", "by", "can", "or",
+/// Words of which sentences are full, and code is not; Python has the others.
+const COMMON: [&str; 28] = [
+    "the", "a", "an", "of", "to", "that", "it", "this", "are", "be", "on", "you", "by", "can", "will", "no", "has",
+    "been", "have", "now", "which", "when", "its", "your", "their", "was", "also", "we",
 ];
 
 /// Whether a line is the item of a list: a mark, and words behind it.
-fn is_item(line: &str) -> bool {
+fn is_item(line: &str, words: usize) -> bool {
     let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
     let rest = if rest.len() < line.len() {
         rest.strip_prefix(". ").or_else(|| rest.strip_prefix(") "))
     } else {
         ["- ", "* ", "+ "].iter().find_map(|mark| line.strip_prefix(mark))
     };
+    // `- offset` goes on with a sum; `- Offset` and "- `offset`" are said.
+    let said = rest.is_some_and(|rest| rest.starts_with(['`', '*', '[']) || rest.starts_with(char::is_uppercase));
     // Something done in code begins with a call or a sign.
     let word = rest.map(|rest| rest.trim_start_matches(['*', '_', '`', '[', '(', '"']));
-    word.is_some_and(|word| {
-        word.split(' ')
-            .next()
-            .is_some_and(|first| first.chars().all(|c| c.is_alphanumeric() || ":*_-`,'.]".contains(c)))
-    })
+    (words >= 4 || said)
+        && word.is_some_and(|word| {
+            word.split(' ')
+                .next()
+                .is_some_and(|first| first.chars().all(|c| c.is_alphanumeric() || ":*_-`,'.]".contains(c)))
+        })
 }
 
 /// Words that begin a line of code.
