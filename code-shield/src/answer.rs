@@ -44,9 +44,11 @@ fn scan_text_until(text: &str, hint: Option<Language>, rules: &RuleSet, deadline
     // What can be read in two ways, such as a quotation in a table, is found twice.
     issues.sort_by(|a, b| (a.span.start, a.span.end, &a.rule).cmp(&(b.span.start, b.span.end, &b.rule)));
     issues.dedup_by(|a, b| a.rule == b.rule && a.span.start == b.span.start);
-    let mut place = Place::start(text);
-    for issue in &mut issues {
-        (issue.line, issue.column) = place.of(issue.span.start);
+    if !issues.is_empty() {
+        let lines = Lines::of(text);
+        for issue in &mut issues {
+            (issue.line, issue.column) = lines.place(issue.span.start);
+        }
     }
     issues
 }
@@ -62,28 +64,23 @@ pub(crate) fn scan_view(view: &View<'_>, language: Language, rules: &RuleSet, de
     issues
 }
 
-/// Lines and columns of places that are asked for in order.
-pub(crate) struct Place<'t> {
+/// Where the lines of a text begin.
+struct Lines<'t> {
     text: &'t str,
-    at: usize,
-    line: usize,
-    line_start: usize,
+    starts: Vec<usize>,
 }
 
-impl<'t> Place<'t> {
-    pub(crate) fn start(text: &'t str) -> Self {
-        Self { text, at: 0, line: 1, line_start: 0 }
+impl<'t> Lines<'t> {
+    fn of(text: &'t str) -> Self {
+        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self { text, starts: std::iter::once(0).chain(starts).collect() }
     }
 
-    /// The line and the character in it, from 1, of a place that is not before the last one.
-    pub(crate) fn of(&mut self, at: usize) -> (usize, usize) {
-        let between = self.text.get(self.at..at).unwrap_or_default();
-        self.line += between.matches('\n').count();
-        if let Some(newline) = between.rfind('\n') {
-            self.line_start = self.at + newline + 1;
-        }
-        self.at = at.max(self.at);
-        (self.line, self.text.get(self.line_start..at).unwrap_or_default().chars().count() + 1)
+    /// The line of a place and its character there, from 1.
+    fn place(&self, at: usize) -> (usize, usize) {
+        let line = self.starts.partition_point(|start| *start <= at);
+        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        (line, self.text.get(start..at).unwrap_or_default().chars().count() + 1)
     }
 }
 
