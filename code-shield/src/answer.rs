@@ -45,11 +45,13 @@ fn scan_text_until(text: &str, hint: Option<Language>, rules: &RuleSet, deadline
     // What can be read in two ways, such as a quotation in a table, is found twice.
     issues.sort_by(|a, b| (a.span.start, a.span.end, &a.rule).cmp(&(b.span.start, b.span.end, &b.rule)));
     issues.dedup_by(|a, b| a.rule == b.rule && a.span.start == b.span.start);
-    let lines = Lines::read(text);
-    for issue in &mut issues {
-        (issue.line, issue.column) = lines.place(issue.span.start);
-        for step in &mut issue.path {
-            (step.line, step.column) = lines.place(step.span.start);
+    if !issues.is_empty() {
+        let lines = Lines::read(text);
+        for issue in &mut issues {
+            (issue.line, issue.column) = lines.place(issue.span.start);
+            for step in &mut issue.path {
+                (step.line, step.column) = lines.place(step.span.start);
+            }
         }
     }
     issues

@@ -211,6 +211,15 @@ mod tests {
             ("#include <iostream>\nint main() { std::string s; std::cout << s; }\n", Language::Cpp),
             ("package main\n\nfunc main() {\n\tx := 1\n\tfmt.Println(x)\n}\n", Language::Go),
             ("fn main() {\n    let mut x = 1;\n    println!(\"{x}\");\n}\n", Language::Rust),
+            ("<html><?php echo $_GET['name']; ?></html>\n", Language::Php),
+            ("$db = new PDO($dsn);\nforeach ($db->query($q) as $row) {\n  echo $row['id'];\n}\n", Language::Php),
+            (
+                "using System;\nclass A {\n  static void Main(string[] args) { Console.WriteLine(args[0]); }\n}\n",
+                Language::CSharp,
+            ),
+            ("require 'json'\n\ndef run(name)\n  puts \"hello #{name}\"\nend\n", Language::Ruby),
+            ("#!/bin/bash\nset -e\nfor f in *.txt; do\n  rm \"$f\"\ndone\n", Language::Bash),
+            ("echo \"start\"\ncd /srv/app\nsudo rm -rf cache\n", Language::Bash),
         ] {
             assert_eq!(guess(text), Some(language), "{text}");
         }
@@ -221,6 +230,8 @@ mod tests {
         for text in [
             "Dear all, the import of goods is a function of demand. Let us match supply, and return on Monday.",
             "The class struggle, as described: public and private interests, new and old.\n\nSee the package for a list.",
+            "She puts her trust in him, in the end\nand var is a department of France; new towns are built there.",
+            "Use sudo and echo with care: they do what you say.\nThen we echo \"yes\" and are done.",
             "1. First, do this.\n2. Then let it rest (an hour or so).\n3. Serve.",
             "",
         ] {

@@ -175,6 +175,10 @@ mod tests {
             ("rust,ignore", Some(Language::Rust)),
             ("language-js", Some(Language::JavaScript)),
             ("tsx title=\"a.tsx\"", Some(Language::Tsx)),
+            ("C#", Some(Language::CSharp)),
+            ("phtml", Some(Language::Php)),
+            ("rb", Some(Language::Ruby)),
+            ("zsh", Some(Language::Bash)),
             ("", None),
             ("text", None),
         ] {

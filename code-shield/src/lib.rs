@@ -38,6 +38,7 @@ mod lines;
 mod names;
 mod page;
 mod predicate;
+mod readable;
 mod ruleset;
 mod scan;
 mod spelling;

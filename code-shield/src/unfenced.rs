@@ -50,7 +50,7 @@ pub(crate) fn pieces<'v>(view: &'v View<'_>, deadline: Instant) -> Vec<Piece<'v>
 /// A range of lines, if it is code.
 fn code<'v>(view: &'v View<'_>, range: Range<usize>, deadline: Instant) -> Option<Piece<'v>> {
     let text = view.text().get(range.clone())?;
-    if is_data(text) {
+    if is_data(text) || is_said(text) {
         return None;
     }
     let blanks = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
@@ -85,6 +85,19 @@ pub(crate) fn lines(text: &str, part: Range<usize>) -> impl Iterator<Item = Rang
         start = line.end;
         Some(line)
     })
+}
+
+/// Whether sentences make up most of a text. Parsers are slow with them, so they are not asked.
+fn is_said(text: &str) -> bool {
+    let (mut code, mut sentences) = (0, 0);
+    for line in lines(text, 0..text.len()) {
+        match Line::read(text.get(line).unwrap_or_default()) {
+            Line::Code => code += 1,
+            Line::Either => {}
+            Line::Sentence => sentences += 1,
+        }
+    }
+    sentences > code
 }
 
 /// The runs of lines that are not sentences, from the first to the last line that may be code, and how many those are.
@@ -148,6 +161,9 @@ impl Line {
             return Line::Sentence;
         }
         let words = line.split_whitespace().count();
+        if (words >= 2 && is_item(line, words)) || (words >= 8 && is_english(line)) {
+            return Line::Sentence;
+        }
         let opens = line.split([' ', '(']).next().is_some_and(|word| OPENERS.contains(&word));
         let marked = line.contains(['(', ')', '{', '}', '[', ']', ';', '=', '<', '>', '_', '"', '@']);
         let sentence = match line.chars().last() {
@@ -157,6 +173,38 @@ impl Line {
         };
         if sentence { Line::Sentence } else { Line::Code }
     }
+}
+
+/// Whether a line goes on like a sentence, and has no text in quotes.
+fn is_english(line: &str) -> bool {
+    let common = line.split(' ').filter(|word| COMMON.contains(word)).count();
+    common >= 2 && !line.contains(['"', '\'', '{', ';']) && !line.ends_with(['(', ',', '\\'])
+}
+
+/// Words of which sentences are full, and code is not; Python has the others.
+const COMMON: [&str; 28] = [
+    "the", "a", "an", "of", "to", "that", "it", "this", "are", "be", "on", "you", "by", "can", "will", "no", "has",
+    "been", "have", "now", "which", "when", "its", "your", "their", "was", "also", "we",
+];
+
+/// Whether a line is the item of a list: a mark, and words behind it.
+fn is_item(line: &str, words: usize) -> bool {
+    let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    let rest = if rest.len() < line.len() {
+        rest.strip_prefix(". ").or_else(|| rest.strip_prefix(") "))
+    } else {
+        ["- ", "* ", "+ "].iter().find_map(|mark| line.strip_prefix(mark))
+    };
+    // `- offset` goes on with a sum; `- Offset` and "- `offset`" are said.
+    let said = rest.is_some_and(|rest| rest.starts_with(['`', '*', '[']) || rest.starts_with(char::is_uppercase));
+    // Something done in code begins with a call or a sign.
+    let word = rest.map(|rest| rest.trim_start_matches(['*', '_', '`', '[', '(', '"']));
+    (words >= 4 || said)
+        && word.is_some_and(|word| {
+            word.split(' ')
+                .next()
+                .is_some_and(|first| first.chars().all(|c| c.is_alphanumeric() || ":*_-`,'.]".contains(c)))
+        })
 }
 
 /// Words that begin a line of code.

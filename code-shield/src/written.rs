@@ -19,32 +19,34 @@ pub(crate) fn written(source: &str, language: Language, deadline: Instant) -> Op
     }
     let mut bytes: Option<Vec<u8>> = None;
     let mut edits = Vec::new();
+    // Where the cursor is, as it goes; asking a node for its parent would begin at the root.
+    let mut around: Vec<&str> = Vec::new();
     let mut cursor = tree.walk();
     loop {
         let node = cursor.node();
-        if node.is_extra() && node.kind().contains("comment") {
-            let parent = node.parent().map_or("", |parent| parent.kind());
-            if EXPRESSIONS.contains(&parent) {
-                let bytes = bytes.get_or_insert_with(|| source.as_bytes().to_vec());
-                for byte in bytes.get_mut(node.byte_range()).into_iter().flatten() {
-                    if !matches!(byte, b'\n' | b'\r') {
-                        *byte = b' ';
-                    }
+        let amid = || around.last().is_some_and(|parent| EXPRESSIONS.contains(parent));
+        if node.is_extra() && node.kind().contains("comment") && amid() {
+            let bytes = bytes.get_or_insert_with(|| source.as_bytes().to_vec());
+            for byte in bytes.get_mut(node.byte_range()).into_iter().flatten() {
+                if !matches!(byte, b'\n' | b'\r') {
+                    *byte = b' ';
                 }
-                edits.push(InputEdit {
-                    start_byte: node.start_byte(),
-                    old_end_byte: node.end_byte(),
-                    new_end_byte: node.end_byte(),
-                    start_position: node.start_position(),
-                    old_end_position: node.end_position(),
-                    new_end_position: node.end_position(),
-                });
             }
+            edits.push(InputEdit {
+                start_byte: node.start_byte(),
+                old_end_byte: node.end_byte(),
+                new_end_byte: node.end_byte(),
+                start_position: node.start_position(),
+                old_end_position: node.end_position(),
+                new_end_position: node.end_position(),
+            });
         }
         if cursor.goto_first_child() {
+            around.push(node.kind());
             continue;
         }
         while !cursor.goto_next_sibling() {
+            around.pop();
             if !cursor.goto_parent() {
                 drop(cursor);
                 let Some(bytes) = bytes else { return Some((Cow::Borrowed(source), tree)) };

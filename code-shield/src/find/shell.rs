@@ -48,6 +48,10 @@ fn delimiter(line: &str) -> Option<&str> {
     let rest = rest.trim_start().trim_start_matches(['"', '\'', '\\']);
     let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
     let word = rest.get(..end).filter(|word| word.len() > 1 && !word.starts_with(|c: char| c.is_ascii_digit()))?;
+    let behind = rest.get(end..).unwrap_or_default().trim_start_matches(['"', '\'']);
+    if !(behind.is_empty() || behind.starts_with([' ', '\t', '\n', '\r', '|', ';', ')', '&'])) {
+        return None;
+    }
     // `cout << "text"` announces nothing.
     (!spaced || word.chars().all(|c| c.is_ascii_uppercase() || c == '_')).then_some(word)
 }
@@ -159,6 +163,7 @@ mod tests {
         ] {
             assert_eq!(found(text), [(code.to_owned(), tag.to_owned())], "{text}");
         }
+        assert_eq!(found("Jo <<jo@example.org>>, Al <<al>>\nx\n"), []);
         assert_eq!(found("std::cout << \"x\";\nUse python to say 'hello'."), []);
     }
 }
