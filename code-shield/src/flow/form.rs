@@ -15,6 +15,7 @@
 //! | `*.innerHTML=`, `session[]=` | what is assigned to a member, or under a key |
 //! | `return` | what a handler of requests returns |
 //! | `json.Unmarshal(0 -> 1)` | a propagator: the first argument shows in the second |
+//! | `fmt.Scanln(input -> 0)` | the first argument gets something from outside, of this kind |
 
 use std::collections::BTreeMap;
 
@@ -31,6 +32,9 @@ pub(crate) struct Form {
     #[serde(default)]
     from: Vec<String>,
     sinks: Vec<String>,
+    /// Calls that are no sinks although one of the paths above fits them.
+    #[serde(default)]
+    except: Vec<String>,
     #[serde(default)]
     sanitizers: Vec<String>,
     /// Texts that a value must contain to do harm: one that was tested or cleaned of them is harmless.
@@ -87,6 +91,7 @@ pub(crate) struct Spec {
     pub(super) source_calls: Patterns<u16>,
     pub(super) source_members: Patterns<u16>,
     pub(super) sinks: Patterns<Sink>,
+    pub(super) except: Patterns<usize>,
     pub(super) stores: Patterns<usize>,
     pub(super) returns: Vec<usize>,
     pub(super) sanitizers: Patterns<u64>,
@@ -179,7 +184,9 @@ impl Spec {
             let wrong = || format!("`{text}` must look like `path(0 -> 1)`");
             let (path, inner) = text.strip_suffix(')').and_then(|text| text.rsplit_once('(')).ok_or_else(wrong)?;
             let (from, to) = inner.split_once("->").ok_or_else(wrong)?;
-            self.propagators.add(path, (selector(from)?, selector(to)?));
+            let kind = self.kinds.iter().find(|kind| *kind == from.trim());
+            let from = kind.map_or_else(|| selector(from), |kind| Ok(Selector::Named(kind.clone())))?;
+            self.propagators.add(path, (from, selector(to)?));
         }
         Ok(())
     }
@@ -229,6 +236,9 @@ impl Spec {
                 let (path, sink) = sink(text, index)?;
                 self.sinks.add(path, sink);
             }
+        }
+        for text in &form.except {
+            self.except.add(called(text)?, index);
         }
         for text in &form.sanitizers {
             self.sanitizers.add(called(text)?, 1 << index);

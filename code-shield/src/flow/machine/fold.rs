@@ -76,6 +76,7 @@ impl<'t> Machine<'_, 't> {
                 };
                 number.map_or(Kind::Clean, Kind::Int)
             }
+            (Kind::Text(format), _) if operator == Operator::Percent && only_numbers(format) => Kind::Clean,
             // Only numbers and sets can be taken from one another.
             _ if operator == Operator::Subtract => Kind::Clean,
             _ => return self.mix(&[left, right]),
@@ -173,4 +174,11 @@ impl<'t> Machine<'_, 't> {
             None => self.values.join(left, right),
         }
     }
+}
+
+/// Whether a format shows nothing but numbers, which can do no harm.
+pub(super) fn only_numbers(format: &str) -> bool {
+    let mut verbs =
+        format.split('%').skip(1).map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.'));
+    format.contains('%') && verbs.all(|verb| verb.starts_with(['d', 'x', 'f']))
 }
