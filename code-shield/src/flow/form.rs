@@ -102,6 +102,8 @@ pub(crate) struct Spec {
     pub(super) telling: Vec<Glob>,
     pub(super) handlers: Vec<Glob>,
     pub(super) parameters: Vec<Glob>,
+    /// For everything that a text must name before there is anything to follow: the words it is written with.
+    hints: Vec<Vec<String>>,
 }
 
 /// One rule: its place among the rules of the language, and the kinds of sources it asks for.
@@ -161,6 +163,7 @@ impl Spec {
         for (kind, paths) in &world.sources {
             let bit = self.kind(kind)?;
             for path in paths {
+                self.hint(path);
                 match path.strip_suffix("()") {
                     Some(path) => self.source_calls.add(path, bit),
                     None => self.source_members.add(path, bit),
@@ -168,6 +171,9 @@ impl Spec {
             }
         }
         self.kind("request")?;
+        let marks = world.handlers.iter().chain(&world.parameters);
+        let words = |mark: &String| mark.split('*').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        self.hints.extend(marks.map(words));
         self.handlers = world.handlers.iter().map(|text| Glob::new(text)).collect();
         self.parameters = world.parameters.iter().map(|text| Glob::new(text)).collect();
         self.telling = world.telling.iter().map(|text| Glob::new(text)).collect();
@@ -185,10 +191,24 @@ impl Spec {
             let (path, inner) = text.strip_suffix(')').and_then(|text| text.rsplit_once('(')).ok_or_else(wrong)?;
             let (from, to) = inner.split_once("->").ok_or_else(wrong)?;
             let kind = self.kinds.iter().find(|kind| *kind == from.trim());
+            let is_source = kind.is_some();
             let from = kind.map_or_else(|| selector(from), |kind| Ok(Selector::Named(kind.clone())))?;
             self.propagators.add(path, (from, selector(to)?));
+            if is_source {
+                self.hint(path);
+            }
         }
         Ok(())
+    }
+
+    /// Whether a text names a source, or a call that must not be given certain constants.
+    pub(crate) fn may_speak(&self, source: &str) -> bool {
+        self.hints.iter().any(|words| words.iter().all(|word| source.contains(word.as_str())))
+    }
+
+    fn hint(&mut self, path: &str) {
+        let words = path.split(['.', '*', '(', ')', '/']).filter(|word| !word.is_empty());
+        self.hints.push(words.map(str::to_owned).collect());
     }
 
     /// Whether there is nothing to look for.
@@ -245,6 +265,7 @@ impl Spec {
         }
         for (call, pattern) in &form.constants {
             let (path, sink) = sink(call, index)?;
+            self.hint(path);
             let pattern = Regex::new(pattern).map_err(|error| format!("`{call}`: {error}"))?;
             for (selector, _) in sink.selectors {
                 self.constants.add(path, (index, selector, pattern.clone()));
