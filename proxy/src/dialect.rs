@@ -8,6 +8,7 @@ mod family;
 pub mod moderations;
 mod ollama_chat;
 mod ollama_embed;
+mod ollama_embeddings;
 mod ollama_generate;
 mod openai_chat;
 mod openai_completions;
@@ -172,7 +173,8 @@ pub const ANSWERS: &[&dyn Answers] = &[
 ];
 
 /// Every format in which embeddings are asked for.
-pub const VECTORS: &[&dyn Vectors] = &[&openai_embeddings::OpenAiEmbeddings, &ollama_embed::OllamaEmbed];
+pub const VECTORS: &[&dyn Vectors] =
+    &[&openai_embeddings::OpenAiEmbeddings, &ollama_embed::OllamaEmbed, &ollama_embeddings::OllamaEmbeddings];
 
 /// The wire on which an upstream of a family is asked when it does not speak the client's format.
 pub fn chat_wire(family: Family) -> &'static dyn Wire {
@@ -204,8 +206,10 @@ pub enum Route {
 /// A question about models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
-    /// OpenAI's list.
+    /// OpenAI's list, or Anthropic's.
     List,
+    /// One of that list.
+    One,
     /// Ollama's list.
     Tags,
     /// Ollama's running models.
@@ -225,23 +229,33 @@ pub enum NoRoute {
     Method(&'static str),
 }
 
+/// What stands before the name of a model that is asked about.
+pub const MODELS: &str = "/v1/models/";
+/// The path of one model, whichever it is.
+const ONE_MODEL: &str = "/v1/models/{model}";
+
 const PLAIN: &[(&str, &str, Route)] = &[
     ("/v1/moderations", "POST", Route::Moderations),
     ("/v1/models", "GET", Route::Models(About::List)),
+    (ONE_MODEL, "GET", Route::Models(About::One)),
     ("/api/tags", "GET", Route::Models(About::Tags)),
     ("/api/ps", "GET", Route::Models(About::Running)),
     ("/api/show", "POST", Route::Models(About::Show)),
     ("/api/version", "GET", Route::Models(About::Version)),
 ];
 
-/// Finds the owner of a path, compared byte for byte: no trailing slash, no other case, no escapes, no query.
+/// Finds the owner of a path, compared byte for byte: no trailing slash, no other case, no escapes, no query. A
+/// model's name behind [`MODELS`] is the only part that is free.
 ///
 /// # Errors
 /// No dialect owns the path, or not with this method.
 pub fn route(method: &Method, path: &str) -> Result<(Route, &'static str), NoRoute> {
     let answers = ANSWERS.iter().map(|dialect| (dialect.path(), "POST", Route::Answers(*dialect)));
     let vectors = VECTORS.iter().map(|dialect| (dialect.path(), "POST", Route::Vectors(*dialect)));
-    let found = answers.chain(vectors).chain(PLAIN.iter().copied()).find(|(known, ..)| *known == path);
+    let known = answers.chain(vectors).chain(PLAIN.iter().copied());
+    let is_one = path.strip_prefix(MODELS).is_some_and(|name| !name.is_empty());
+    let path = if is_one { ONE_MODEL } else { path };
+    let found = known.into_iter().find(|(known, ..)| *known == path);
     let (path, allowed, route) = found.ok_or(NoRoute::Unknown)?;
     if method.as_str() == allowed { Ok((route, path)) } else { Err(NoRoute::Method(allowed)) }
 }

@@ -111,10 +111,11 @@ impl Vectors for OpenAiEmbeddings {
     }
 }
 
-/// The fields that all formats of embeddings have.
+/// The fields that all formats of embeddings have; the oldest calls its only input `prompt`.
 pub(super) fn common(body: &Value) -> Value {
-    let field = |name: &str| Some((name.to_owned(), body.get(name)?.clone()));
-    Value::Object(["model", "input", "dimensions"].into_iter().filter_map(field).collect())
+    let field = |(name, theirs): (&str, &str)| Some((name.to_owned(), body.get(theirs)?.clone()));
+    let fields = [("model", "model"), ("input", "prompt"), ("input", "input"), ("dimensions", "dimensions")];
+    Value::Object(fields.into_iter().filter_map(field).collect())
 }
 
 /// Little-endian 32-bit floats, as the format packs them.

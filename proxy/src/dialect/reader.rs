@@ -226,13 +226,38 @@ impl<'a> Reader<'a> {
                 for (index, item) in items.iter().enumerate() {
                     self.free(item, &at.item(index), by, kind);
                 }
+                let pieces: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+                self.pieces(&pieces, at, by);
             }
             Value::Object(fields) => {
                 for (name, value) in fields {
                     self.key(name, &at.field, by);
                     self.free(value, &at.field(name), by, kind);
+                    if let Value::String(text) = value {
+                        self.pieces(&[name, text], &at.field(name), by);
+                    }
                 }
             }
+        }
+    }
+
+    /// Strings that stand side by side in data: a text cut over a key and its value, or over a list, is read whole. Not if
+    /// all but the last are mere words, as keys of data are, and not beyond what is read together elsewhere.
+    fn pieces(&mut self, pieces: &[&str], at: &At, by: Provenance) {
+        let is_word = |piece: &&str| {
+            piece.len() <= WORD && piece.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.$".contains(&byte))
+        };
+        let before_last = pieces.len().saturating_sub(1);
+        let cut = pieces.len() > 1 && !pieces.iter().take(before_last).all(is_word);
+        if cut && pieces.iter().map(|piece| piece.len() + 1).sum::<usize>() <= TOGETHER {
+            self.both_ways(pieces, &at.field, by);
+        }
+    }
+
+    /// Pieces as one text, word by word and letter by letter.
+    fn both_ways(&mut self, pieces: &[&str], field: &str, by: Provenance) {
+        for (between, name) in [(" ", "[words]"), ("", "[letters]")] {
+            self.push(Part::new(format!("{field}{name}"), Vec::new(), by, Kind::Joined, &pieces.join(between)));
         }
     }
 
@@ -296,10 +321,8 @@ impl<'a> Reader<'a> {
             if said.len() < 2 || by_operator != (by == Provenance::System) {
                 continue;
             }
-            let said: Vec<String> = said.into_iter().map(|(_, text)| text).collect();
-            for (between, field) in [(" ", "[words]"), ("", "[letters]")] {
-                self.parts.push(Part::new(field.to_owned(), Vec::new(), by, Kind::Joined, &said.join(between)));
-            }
+            let said: Vec<&str> = said.iter().map(|(_, text)| text.as_str()).collect();
+            self.both_ways(&said, "", by);
         }
     }
 
@@ -348,6 +371,9 @@ impl<'a> Reader<'a> {
 
 /// So much of what was said last is also read together, in bytes.
 const TOGETHER: usize = 1024;
+
+/// A key of so many bytes at most may be a mere word.
+const WORD: usize = 16;
 
 /// So many numbers in a row may be token ids or an embedding.
 const TOKENS: usize = 8;

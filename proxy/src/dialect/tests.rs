@@ -22,10 +22,16 @@ fn only_exact_paths_have_an_owner() {
         assert_eq!(owner(&Method::POST, &dialect.path().to_uppercase()), Err(NoRoute::Unknown));
     }
     assert_eq!(owner(&Method::GET, "/v1/models"), Ok("/v1/models"));
+    assert_eq!(owner(&Method::GET, "/v1/models/"), Err(NoRoute::Unknown));
+    for name in ["m", "a/b:8b", "%2e%2e", "../chat/completions"] {
+        let path = format!("/v1/models/{name}");
+        assert_eq!(owner(&Method::GET, &path), Ok("/v1/models/{model}"));
+        assert_eq!(owner(&Method::POST, &path), Err(NoRoute::Method("GET")));
+    }
     for path in ["/v1/%63hat/completions", "/v1/./chat/completions", "/v1/messages/count_tokens", "/completion", ""] {
         assert_eq!(owner(&Method::POST, path), Err(NoRoute::Unknown), "{path}");
     }
-    for path in ["create", "pull", "push", "copy", "delete", "blobs/sha256:0", "embeddings"] {
+    for path in ["create", "pull", "push", "copy", "delete", "blobs/sha256:0", "embedding"] {
         assert_eq!(owner(&Method::POST, &format!("/api/{path}")), Err(NoRoute::Unknown), "{path}");
     }
 }
@@ -90,6 +96,10 @@ fn requests() -> Vec<(&'static str, Value)> {
         ),
         ("/v1/embeddings", json!({"model": "tmodel", "input": ["tinput", "tsecond"], "odd": odd, "user": "tuser"})),
         ("/api/embed", json!({"model": "tmodel", "input": "tinput", "odd": odd})),
+        (
+            "/api/embeddings",
+            json!({"model": "tmodel", "prompt": "tprompt", "options": {"stop": ["tstop"]}, "odd": odd}),
+        ),
     ]
 }
 

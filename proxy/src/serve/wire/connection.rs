@@ -181,8 +181,7 @@ fn handler(
 
 /// The span of a request; it lasts until the last byte of the answer. A path nobody owns is not repeated in it.
 fn span(request: &Request<Incoming>) -> tracing::Span {
-    let route =
-        if dialect::route(request.method(), request.uri().path()).is_ok() { request.uri().path() } else { "none" };
+    let route = dialect::route(request.method(), request.uri().path()).map_or("none", |(_, path)| path);
     tracing::info_span!("request", otel.kind = "server", http.request.method = %request.method(), http.route = route)
 }
 
