@@ -1,6 +1,7 @@
 //! The development set: what data flow must tell apart, in `tests/flow/<language>.md`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -139,14 +140,14 @@ fn what_calls_itself_or_doubles_ends() {
     let mut code = String::from("import os, sys\ndef f0(a):\n    return f0(a) + a\n");
     for at in 1..40 {
         let before = at - 1;
-        code.push_str(&format!("def f{at}(a):\n    return f{before}(a) + f{before}(a + 'x')\n"));
+        write!(code, "def f{at}(a):\n    return f{before}(a) + f{before}(a + 'x')\n").unwrap();
     }
     code.push_str("os.system(f39(sys.argv[1]))\n");
     for depth in 0..12 {
         let indent = " ".repeat(depth);
-        code.push_str(&format!("{indent}for a{depth} in b:\n"));
+        writeln!(code, "{indent}for a{depth} in b:").unwrap();
     }
-    code.push_str(&format!("{}c = c + a1\n", " ".repeat(12)));
+    writeln!(code, "{}c = c + a1", " ".repeat(12)).unwrap();
     assert_eq!(rules_of(&code, Language::Python), ["code.python.os-system"]);
 }
 

@@ -74,7 +74,7 @@ impl<'p, 't> Machine<'p, 't> {
                 (name, arguments.first().map(|first| self.values.kind(*first)))
                 && only_numbers(format)
             {
-                return Val::CLEAN;
+                return self.number_text(arguments);
             }
             // What is configured is the program's own choice.
             if let ("getProperty", [_, default]) = (name, arguments) {

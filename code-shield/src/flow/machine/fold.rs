@@ -76,12 +76,22 @@ impl<'t> Machine<'_, 't> {
                 };
                 number.map_or(Kind::Clean, Kind::Int)
             }
-            (Kind::Text(format), _) if operator == Operator::Percent && only_numbers(format) => Kind::Clean,
+            (Kind::Text(format), _) if operator == Operator::Percent && only_numbers(format) => {
+                return self.number_text(&[right]);
+            }
             // Only numbers and sets can be taken from one another.
             _ if operator == Operator::Subtract => Kind::Clean,
             _ => return self.mix(&[left, right]),
         };
         self.values.of(kind)
+    }
+
+    /// Text with numbers in it: nothing from outside shows, though it is no more constant than they are.
+    pub(super) fn number_text(&mut self, numbers: &[Val]) -> Val {
+        if numbers.iter().all(|number| self.values.is_clean(*number)) {
+            return Val::CLEAN;
+        }
+        self.values.given("".into())
     }
 
     pub(super) fn equal(&self, left: Val, right: Val) -> Option<bool> {
