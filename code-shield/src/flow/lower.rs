@@ -184,10 +184,6 @@ fn field<'t>(node: Node<'t>, names: &[&str]) -> Option<Node<'t>> {
     names.iter().find_map(|name| node.child_by_field_name(name))
 }
 
-fn is_comment(node: Node<'_>) -> bool {
-    node.is_extra()
-}
-
 impl<'t> Parameter<'t> {
     fn new(name: &'t str, at: Span) -> Parameter<'t> {
         Parameter { name, kind: None, whole: name, at, rest: false }

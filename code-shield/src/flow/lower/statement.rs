@@ -2,7 +2,7 @@
 
 use tree_sitter::Node;
 
-use super::{Lower, Task, children, field, is_comment, span};
+use super::{Lower, Task, children, field, span};
 use crate::flow::program::{Hop, Op, Operator, Place};
 
 impl<'t> Lower<'t> {
@@ -101,7 +101,7 @@ impl<'t> Lower<'t> {
             | "future_import_statement"
             | "line_comment"
             | "block_comment" => {}
-            _ => return is_comment(node),
+            _ => return node.is_extra(),
         }
         true
     }
