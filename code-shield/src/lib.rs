@@ -13,6 +13,14 @@
 //! A rule is a Markdown document in `rules/<language>/`: why, a tree-sitter query, and examples that are its tests.
 //! [`predicate`](self#predicates) names what a query may ask beyond the shape of the tree.
 //!
+//! # Data flow
+//!
+//! A rule may have a `flow` block, beside its query or in its place: the calls that must not get what comes from outside,
+//! and what makes it harmless. `flow/<language>.md` says for all rules of a language where values come from. An issue then
+//! shows the [`Step`]s from the source to where it does harm, and a query's `#not-literal?` and `#built-text?` are not
+//! believed of a value that is constant or harmless wherever it is reached. Python, Java, JavaScript, TypeScript and Go
+//! are followed, within one text.
+//!
 //! # Predicates
 //!
 //! Besides `#eq?`, `#any-of?` and `#match?` of tree-sitter and their opposites, each with a `not-` form:

@@ -3,6 +3,7 @@
 //! Limits: [`MAX_SOURCE`] bytes, [`MAX_TIME`] for parsing and matching together, [`MAX_MATCHES`] open matches,
 //! [`MAX_DEPTH`] levels. Beyond any of them there is an issue `code.unreadable`, besides what was seen until then. Broken code is read as far as it can be.
 
+use std::cell::OnceCell;
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
@@ -105,10 +106,14 @@ fn matches(source: &str, language: Language, compiled: &Compiled, tree: &Tree, d
     };
     let mut cursor = QueryCursor::new();
     cursor.set_match_limit(MAX_MATCHES);
-    let follows =
+    let follow =
         || flow::follow(tree.root_node(), source, language, &names, (&compiled.flow, &compiled.rules), deadline);
-    let flow = (!compiled.flow.is_empty()).then(follows);
-    let is_harmless = |node, rule| flow.as_ref().is_some_and(|flow| flow.is_harmless(node, rule));
+    // Following data is done where there is a source, or where a rule waits for what it says about a value.
+    let flow = OnceCell::new();
+    if compiled.flow.may_speak(source) {
+        let _ = flow.set(follow());
+    }
+    let is_harmless = |node, rule| !compiled.flow.is_empty() && flow.get_or_init(follow).is_harmless(node, rule);
     let mut issues = Vec::new();
     let mut full = false;
     let options = QueryCursorOptions::new().progress_callback(&mut progress);
@@ -135,7 +140,7 @@ fn matches(source: &str, language: Language, compiled: &Compiled, tree: &Tree, d
         }
     }
     drop(found);
-    if let Some(flow) = flow {
+    if let Some(flow) = flow.into_inner() {
         full |= flow.exhausted;
         issues.extend(flow.issues);
     }

@@ -15,6 +15,7 @@
 //! | `*.innerHTML=`, `session[]=` | what is assigned to a member, or under a key |
 //! | `return` | what a handler of requests returns |
 //! | `json.Unmarshal(0 -> 1)` | a propagator: the first argument shows in the second |
+//! | `fmt.Scanln(input -> 0)` | the first argument gets something from outside, of this kind |
 
 use std::collections::BTreeMap;
 
@@ -31,6 +32,9 @@ pub(crate) struct Form {
     #[serde(default)]
     from: Vec<String>,
     sinks: Vec<String>,
+    /// Calls that are no sinks although one of the paths above fits them.
+    #[serde(default)]
+    except: Vec<String>,
     #[serde(default)]
     sanitizers: Vec<String>,
     /// Texts that a value must contain to do harm: one that was tested or cleaned of them is harmless.
@@ -87,6 +91,7 @@ pub(crate) struct Spec {
     pub(super) source_calls: Patterns<u16>,
     pub(super) source_members: Patterns<u16>,
     pub(super) sinks: Patterns<Sink>,
+    pub(super) except: Patterns<usize>,
     pub(super) stores: Patterns<usize>,
     pub(super) returns: Vec<usize>,
     pub(super) sanitizers: Patterns<u64>,
@@ -97,6 +102,8 @@ pub(crate) struct Spec {
     pub(super) telling: Vec<Glob>,
     pub(super) handlers: Vec<Glob>,
     pub(super) parameters: Vec<Glob>,
+    /// For everything that a text must name before there is anything to follow: the words it is written with.
+    hints: Vec<Vec<String>>,
 }
 
 /// One rule: its place among the rules of the language, and the kinds of sources it asks for.
@@ -156,6 +163,7 @@ impl Spec {
         for (kind, paths) in &world.sources {
             let bit = self.kind(kind)?;
             for path in paths {
+                self.hint(path);
                 match path.strip_suffix("()") {
                     Some(path) => self.source_calls.add(path, bit),
                     None => self.source_members.add(path, bit),
@@ -163,6 +171,9 @@ impl Spec {
             }
         }
         self.kind("request")?;
+        let marks = world.handlers.iter().chain(&world.parameters);
+        let words = |mark: &String| mark.split('*').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        self.hints.extend(marks.map(words));
         self.handlers = world.handlers.iter().map(|text| Glob::new(text)).collect();
         self.parameters = world.parameters.iter().map(|text| Glob::new(text)).collect();
         self.telling = world.telling.iter().map(|text| Glob::new(text)).collect();
@@ -179,9 +190,25 @@ impl Spec {
             let wrong = || format!("`{text}` must look like `path(0 -> 1)`");
             let (path, inner) = text.strip_suffix(')').and_then(|text| text.rsplit_once('(')).ok_or_else(wrong)?;
             let (from, to) = inner.split_once("->").ok_or_else(wrong)?;
-            self.propagators.add(path, (selector(from)?, selector(to)?));
+            let kind = self.kinds.iter().find(|kind| *kind == from.trim());
+            let is_source = kind.is_some();
+            let from = kind.map_or_else(|| selector(from), |kind| Ok(Selector::Named(kind.clone())))?;
+            self.propagators.add(path, (from, selector(to)?));
+            if is_source {
+                self.hint(path);
+            }
         }
         Ok(())
+    }
+
+    /// Whether a text names a source, or a call that must not be given certain constants.
+    pub(crate) fn may_speak(&self, source: &str) -> bool {
+        self.hints.iter().any(|words| words.iter().all(|word| source.contains(word.as_str())))
+    }
+
+    fn hint(&mut self, path: &str) {
+        let words = path.split(['.', '*', '(', ')', '/']).filter(|word| !word.is_empty());
+        self.hints.push(words.map(str::to_owned).collect());
     }
 
     /// Whether there is nothing to look for.
@@ -230,11 +257,15 @@ impl Spec {
                 self.sinks.add(path, sink);
             }
         }
+        for text in &form.except {
+            self.except.add(called(text)?, index);
+        }
         for text in &form.sanitizers {
             self.sanitizers.add(called(text)?, 1 << index);
         }
         for (call, pattern) in &form.constants {
             let (path, sink) = sink(call, index)?;
+            self.hint(path);
             let pattern = Regex::new(pattern).map_err(|error| format!("`{call}`: {error}"))?;
             for (selector, _) in sink.selectors {
                 self.constants.add(path, (index, selector, pattern.clone()));

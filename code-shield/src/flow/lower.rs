@@ -38,7 +38,7 @@ pub(super) fn lower<'t>(root: Node<'t>, source: &'t str, language: Language) -> 
         has_self: false,
         marks: Vec::new(),
     });
-    lower.queue.push(Body { function: 0, nodes: vec![root], starts_class: false });
+    lower.queue.push(Body { function: 0, nodes: vec![root], starts_class: false, gives_value: false });
     let mut at = 0;
     while let Some(body) = lower.queue.get(at).cloned() {
         lower.body(&body);
@@ -72,6 +72,8 @@ struct Body<'t> {
     function: usize,
     nodes: Vec<Node<'t>>,
     starts_class: bool,
+    /// Whether its body is the value it returns.
+    gives_value: bool,
 }
 
 enum Task<'t> {
@@ -91,7 +93,7 @@ impl<'t> Lower<'t> {
         self.starts_class = body.starts_class;
         let arrow = function.at;
         for node in body.nodes.iter().rev() {
-            if is_expression_body(*node) {
+            if body.gives_value {
                 self.tasks.push(Task::Emit(Op::Return(arrow)));
                 self.tasks.push(Task::Expression(*node));
             } else {
@@ -153,10 +155,11 @@ impl<'t> Lower<'t> {
         self.plan(children.into_iter().map(Task::Expression).chain([Task::Emit(Op::Mix(count))]));
     }
 
-    fn function(&mut self, function: Function<'t>, nodes: Vec<Node<'t>>, starts_class: bool) -> usize {
+    /// A new function, whose body is read later on.
+    fn function(&mut self, function: Function<'t>, body: Body<'t>) -> usize {
         self.program.functions.push(function);
         let index = self.program.functions.len() - 1;
-        self.queue.push(Body { function: index, nodes, starts_class });
+        self.queue.push(Body { function: index, ..body });
         index
     }
 
@@ -179,17 +182,6 @@ fn children(node: Node<'_>) -> Vec<Node<'_>> {
 /// The child behind the first of these fields.
 fn field<'t>(node: Node<'t>, names: &[&str]) -> Option<Node<'t>> {
     names.iter().find_map(|name| node.child_by_field_name(name))
-}
-
-/// Whether the body of a function is the value it returns.
-fn is_expression_body(node: Node<'_>) -> bool {
-    let parent = node.parent().map_or("", |parent| parent.kind());
-    matches!(parent, "lambda" | "arrow_function" | "lambda_expression" | "arrow_expression_clause")
-        && !matches!(node.kind(), "block" | "statement_block")
-}
-
-fn is_comment(node: Node<'_>) -> bool {
-    node.is_extra()
 }
 
 impl<'t> Parameter<'t> {

@@ -76,13 +76,13 @@ pub(super) enum Op<'t> {
     /// Below an object, a key.
     Index(Span),
     Store(Place<'t>, Span, Option<&'t str>),
-    /// As `Store`, with the value from outside that a loop, a pattern or an exception gives.
+    /// The name holds something that is not known: an exception, say.
     Forget(&'t str),
     Drop,
     Double,
     /// One part of several that are assigned together.
     Part(usize),
-    /// The same, by name.
+    /// Two values and, where a condition may speak about them, their names.
     Binary(Operator, [Option<&'t str>; 2]),
     Not,
     Negate,

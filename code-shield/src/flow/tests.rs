@@ -1,6 +1,10 @@
 //! The development set: what data flow must tell apart, in `tests/flow/<language>.md`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
 
 use crate::{Language, RuleSet, scan};
 
@@ -96,3 +100,110 @@ fn python_tells_vulnerable_from_safe() {
     let (found, flagged) = measure(Language::Python, include_str!("../../tests/flow/python.md"));
     assert!(found >= 90.0 && flagged <= 10.0, "{found} {flagged}");
 }
+
+fn rules_of(code: &str, language: Language) -> Vec<String> {
+    scan(code, language, &RULES).into_iter().map(|issue| issue.rule).collect()
+}
+
+static RULES: LazyLock<RuleSet> = LazyLock::new(|| RuleSet::built_in().unwrap());
+
+#[test]
+fn an_issue_shows_the_way() {
+    let code = "import os\nfrom flask import request\ndef run(line):\n    os.system(line)\ndef view():\n    é = request.args['x']\n    run('a ' + é)\n";
+    let issues = scan(code, Language::Python, &RULES);
+    let [issue] = issues.as_slice() else { panic!("{issues:?}") };
+    assert_eq!((issue.rule.as_str(), issue.line), ("code.python.os-system", 4));
+    let way: Vec<_> = issue.path.iter().map(|step| (step.line, step.column, step.says.as_str())).collect();
+    assert_eq!(
+        way,
+        [
+            (6, 9, "`flask.request.args` comes from outside"),
+            (6, 5, "`é` takes it"),
+            (7, 5, "it is handed over as `line`"),
+            (4, 5, "`system` gets it"),
+        ]
+    );
+    assert!(issue.path.iter().all(|step| code.get(step.span.clone()).is_some()));
+}
+
+#[test]
+fn a_way_in_a_text_lies_in_the_text() {
+    let text = "Try:\n```python\nimport os, sys\nname = sys.argv[1]\nos.system('rm ' + name)\n```\n";
+    let issues = crate::scan_text(text, &RULES);
+    let first = issues[0].path.first().unwrap();
+    assert_eq!((issues[0].line, first.line), (5, 4));
+    assert_eq!(text.get(first.span.clone()), Some("sys.argv"));
+}
+
+#[test]
+fn what_calls_itself_or_doubles_ends() {
+    let mut code = String::from("import os, sys\ndef f0(a):\n    return f0(a) + a\n");
+    for at in 1..40 {
+        let before = at - 1;
+        write!(code, "def f{at}(a):\n    return f{before}(a) + f{before}(a + 'x')\n").unwrap();
+    }
+    code.push_str("os.system(f39(sys.argv[1]))\n");
+    for depth in 0..12 {
+        let indent = " ".repeat(depth);
+        writeln!(code, "{indent}for a{depth} in b:").unwrap();
+    }
+    writeln!(code, "{}c = c + a1", " ".repeat(12)).unwrap();
+    assert_eq!(rules_of(&code, Language::Python), ["code.python.os-system"]);
+}
+
+#[test]
+fn deep_code_is_followed_without_recursion() {
+    let start = [
+        (Language::Python, "import sys\nx = sys.argv\n"),
+        (Language::JavaScript, "const x = req.query;\n"),
+        (Language::Java, "class A { void f(HttpServletRequest request) { String x = request.getParameter(\"\");\n"),
+        (Language::Go, "package main\nimport \"os\"\nvar x = os.Args\n"),
+    ];
+    for (language, start) in start {
+        for (open, close) in [("(", ")"), ("f(", ")"), ("[", "]"), ("x + ", ""), ("{", "}"), ("x.f(", ")"), ("!", "")] {
+            let code = format!("{start}y = {}x{}\n", open.repeat(20_000), close.repeat(20_000));
+            // A stack that overflowed, or a run without an end, would end the test.
+            let _ = scan(&code, language, &RULES);
+        }
+    }
+}
+
+#[test]
+fn a_way_that_does_not_fit_names_its_document() {
+    let document =
+        "---\nseverity: error\nmessage: m\n---\n# mine\n```flow\nsinks: [f]\n```\n```python\nf()  # issue\nf\n```\n";
+    let error = RuleSet::with_documents(&[("python/mine.md".to_owned(), document.to_owned())]).err().unwrap();
+    assert_eq!((error.file.as_str(), error.line), ("python/mine.md", 7));
+    assert!(error.to_string().contains("which arguments"), "{error}");
+}
+
+#[test]
+fn an_operators_rule_follows_data() {
+    let document = "---\ncwe: CWE-117\nseverity: warning\nmessage: m\n---\n# mine\n```flow\nfrom: [request]\nsinks: ['journal.note(0)']\nsanitizers: [clean()]\n```\n```python\njournal.note(request.args['a'])  # issue\nx\n```\n";
+    let rules = RuleSet::with_documents(&[("python/mine.md".to_owned(), document.to_owned())]).unwrap();
+    let code = "from flask import request\na = request.args['a']\njournal.note(a)\njournal.note(clean(a))\n";
+    let lines: Vec<_> = scan(code, Language::Python, &rules).iter().map(|issue| issue.line).collect();
+    assert_eq!(lines, [3]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_code_can_be_followed(words in proptest::collection::vec(0..WORDS.len(), 0..80), which in 0..Language::ALL.len()) {
+        let mut code = String::from("sys.argv req.query request.getParameter http.Request.URL r.URL.Query()\n");
+        code.extend(words.into_iter().filter_map(|word| WORDS.get(word)).flat_map(|word| [*word, " "]));
+        for issue in scan(&code, Language::ALL[which], &RULES) {
+            for step in issue.path {
+                prop_assert!(code.get(step.span).is_some());
+            }
+        }
+    }
+}
+
+/// What code is made of in the languages that are followed.
+const WORDS: [&str; 48] = [
+    "if", "else", "for", "while", "switch", "case", "default", "try", "catch", "finally", "except", "return", "break",
+    "continue", "class", "def", "function", "func", "new", "match", "with", "lambda", "=>", "=", "+=", "==", "in",
+    "not", "(", ")", "{", "}", "[", "]", ":", ";", ",", ".", "\n", "\n    ", "a", "b", "self", "this", "'x'", "1",
+    "f(", "é",
+];

@@ -221,6 +221,10 @@ impl<'t> Values<'t> {
 
     /// The taint of a value, of what lies in it too.
     pub(super) fn taint(&self, val: Val) -> Option<Taint> {
+        let value = self.value(val);
+        if !matches!(value.kind, Kind::Object(_)) {
+            return value.taint;
+        }
         let mut found = None;
         let mut open = vec![val];
         let mut budget = WIDEST;
@@ -238,6 +242,13 @@ impl<'t> Values<'t> {
 
     /// Whether a value is made of constants alone.
     pub(super) fn is_clean(&self, val: Val) -> bool {
+        let value = self.value(val);
+        if value.taint.is_some() || matches!(value.kind, Kind::Unknown | Kind::Function(_) | Kind::Class(_)) {
+            return false;
+        }
+        if !matches!(value.kind, Kind::Object(_)) {
+            return true;
+        }
         let mut open = vec![val];
         let mut budget = WIDEST;
         while let Some(val) = open.pop() {

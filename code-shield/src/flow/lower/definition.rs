@@ -2,7 +2,7 @@
 
 use tree_sitter::Node;
 
-use super::{Lower, Task, children, field, span};
+use super::{Body, Lower, Task, children, field, span};
 use crate::Language;
 use crate::flow::program::{Function, Op, Parameter, Place};
 
@@ -85,7 +85,10 @@ impl<'t> Lower<'t> {
             has_self: false,
             marks,
         };
-        self.function(function, nodes, false)
+        let is_lambda = matches!(node.kind(), "lambda" | "arrow_function" | "lambda_expression");
+        let gives_value =
+            is_lambda && field(node, &["body"]).is_some_and(|body| !matches!(body.kind(), "block" | "statement_block"));
+        self.function(function, Body { function: 0, nodes, starts_class: false, gives_value })
     }
 
     fn parameters(&mut self, list: Node<'t>) -> Vec<Parameter<'t>> {
@@ -179,7 +182,7 @@ impl<'t> Lower<'t> {
             has_self: true,
             marks: Vec::new(),
         };
-        let start = self.function(start, rest, true);
+        let start = self.function(start, Body { function: 0, nodes: rest, starts_class: true, gives_value: false });
         if let Some(class) = self.program.classes.get_mut(class) {
             class.start = Some(start);
         }

@@ -142,12 +142,6 @@ impl<'t> Lower<'t> {
         }
         let names = [self.tested(*left), self.tested(*right)];
         self.plan([Task::Expression(*left), Task::Expression(*right), Task::Emit(Op::Binary(operator, names))]);
-        if operator == Operator::Add || operator == Operator::Percent {
-            // What is put together shows as a step; the place is the whole expression.
-            if let Some(Task::Emit(op)) = self.tasks.iter_mut().rev().nth(2) {
-                *op = Op::Binary(operator, names);
-            }
-        }
     }
 
     /// The name a condition speaks about, through calls that change its case or ends only.

@@ -2,7 +2,7 @@
 
 use tree_sitter::Node;
 
-use super::{Lower, Task, children, field, is_comment, span};
+use super::{Lower, Task, children, field, span};
 use crate::flow::program::{Hop, Op, Operator, Place};
 
 impl<'t> Lower<'t> {
@@ -46,7 +46,13 @@ impl<'t> Lower<'t> {
                         "variable_declarator" | "var_spec" | "const_spec" | "var_spec_list" | "variable_declaration"
                     )
                 });
-                self.plan(declarators.map(Task::Statement).collect::<Vec<_>>());
+                let kind = field(node, &["type"]);
+                for declarator in declarators.collect::<Vec<_>>().into_iter().rev() {
+                    match declarator.kind() {
+                        "var_spec_list" | "variable_declaration" => self.plan([Task::Statement(declarator)]),
+                        _ => self.declaration(declarator, kind),
+                    }
+                }
             }
             "expression_statement" => {
                 let inner = children(node).into_iter();
@@ -62,7 +68,7 @@ impl<'t> Lower<'t> {
                 self.plan(tasks);
             }
             "variable_declarator" | "var_spec" | "const_spec" | "public_field_definition" | "field_definition" => {
-                self.declaration(node);
+                self.declaration(node, None);
             }
             "if_statement" | "elif_clause" => self.branch(node),
             "while_statement"
@@ -95,7 +101,7 @@ impl<'t> Lower<'t> {
             | "future_import_statement"
             | "line_comment"
             | "block_comment" => {}
-            _ => return is_comment(node),
+            _ => return node.is_extra(),
         }
         true
     }
@@ -156,9 +162,10 @@ impl<'t> Lower<'t> {
         tasks
     }
 
-    fn declaration(&mut self, node: Node<'t>) {
+    /// A name with its first value; the type may stand before all names of a declaration.
+    fn declaration(&mut self, node: Node<'t>, kind: Option<Node<'t>>) {
         let Some(target) = field(node, &["name", "property"]) else { return };
-        let kind = node.child_by_field_name("type").or_else(|| node.parent()?.child_by_field_name("type"));
+        let kind = node.child_by_field_name("type").or(kind);
         let kind = kind.map(|kind| self.text(kind).trim_start_matches([':', ' ']));
         let is_own = self.starts_class && matches!(target.kind(), "identifier" | "property_identifier");
         if is_own {
@@ -179,8 +186,8 @@ impl<'t> Lower<'t> {
             children(node).into_iter().skip(1).find(|child| !matches!(child.kind(), "type_annotation" | "identifier"))
         });
         let Some(value) = value.filter(|value| Some(value.id()) != field(node, &["type"]).map(|kind| kind.id())) else {
-            self.code.push(Op::Null);
-            let tasks = self.store(target, kind);
+            let mut tasks = vec![Task::Emit(Op::Null)];
+            tasks.extend(self.store(target, kind));
             return self.plan(tasks);
         };
         let mut tasks = vec![Task::Expression(value), Task::Emit(Op::Note(span(value)))];

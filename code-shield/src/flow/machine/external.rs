@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::fold::only_numbers;
 use super::sink::selected;
 use super::{Finish, Machine};
 use crate::Language;
@@ -69,6 +70,12 @@ impl<'p, 't> Machine<'p, 't> {
             if let Some(val) = self.condition(name, path, call, below, arguments) {
                 return val;
             }
+            if let ("Sprintf" | "format", Some(Kind::Text(format))) =
+                (name, arguments.first().map(|first| self.values.kind(*first)))
+                && only_numbers(format)
+            {
+                return self.number_text(arguments);
+            }
             // What is configured is the program's own choice.
             if let ("getProperty", [_, default]) = (name, arguments) {
                 return *default;
@@ -86,8 +93,7 @@ impl<'p, 't> Machine<'p, 't> {
         // A package says nothing about what its functions give.
         let known = PURE.contains(&name);
         let package = known && call.receiver.as_ref().is_some_and(|place| self.variable(place.base).is_none());
-        let shown =
-            receiver.filter(|below| !package || self.values.taint(*below).is_some_and(|taint| taint.kinds != 0));
+        let shown = receiver.filter(|below| !package || self.values.taint(*below).is_some());
         let parts: Vec<Val> = shown.into_iter().chain(arguments.iter().copied()).collect();
         let mut taint = self.taint_of_all(&parts);
         if let Some(taint) = &mut taint {
@@ -176,7 +182,18 @@ impl<'p, 't> Machine<'p, 't> {
         let spec = self.spec;
         for (from, to) in spec.propagators.find(path) {
             let given = selected(from, call, below, arguments);
-            let Some(taint) = self.taint_of_all(&given) else { continue };
+            let kind = match from {
+                Selector::Named(kind) => spec.kinds.iter().position(|known| known == kind),
+                _ => None,
+            };
+            let taint = match kind {
+                Some(kind) => {
+                    let says = format!("`{path}()` reads it from outside").into();
+                    Some(self.values.source(1 << kind, call.at, says))
+                }
+                None => self.taint_of_all(&given),
+            };
+            let Some(taint) = taint else { continue };
             let place = match to {
                 Selector::This => call.receiver.as_ref(),
                 Selector::At(at) => call.arguments.get(*at).and_then(|argument| argument.place.as_ref()),

@@ -76,11 +76,22 @@ impl<'t> Machine<'_, 't> {
                 };
                 number.map_or(Kind::Clean, Kind::Int)
             }
+            (Kind::Text(format), _) if operator == Operator::Percent && only_numbers(format) => {
+                return self.number_text(&[right]);
+            }
             // Only numbers and sets can be taken from one another.
             _ if operator == Operator::Subtract => Kind::Clean,
             _ => return self.mix(&[left, right]),
         };
         self.values.of(kind)
+    }
+
+    /// Text with numbers in it: nothing from outside shows, though it is no more constant than they are.
+    pub(super) fn number_text(&mut self, numbers: &[Val]) -> Val {
+        if numbers.iter().all(|number| self.values.is_clean(*number)) {
+            return Val::CLEAN;
+        }
+        self.values.given("".into())
     }
 
     pub(super) fn equal(&self, left: Val, right: Val) -> Option<bool> {
@@ -173,4 +184,11 @@ impl<'t> Machine<'_, 't> {
             None => self.values.join(left, right),
         }
     }
+}
+
+/// Whether a format shows nothing but numbers, which can do no harm.
+pub(super) fn only_numbers(format: &str) -> bool {
+    let mut verbs =
+        format.split('%').skip(1).map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.'));
+    format.contains('%') && verbs.all(|verb| verb.starts_with(['d', 'x', 'f']))
 }

@@ -220,8 +220,13 @@ impl<'t> Machine<'_, 't> {
                 }
             }
         } else if let (Kind::Null, Some(kind), Language::Go) = (self.values.kind(val), kind, self.language) {
-            // A declaration without a value is an empty one.
-            val = self.values.with_path(if is_text_builder(kind) { Val::CLEAN } else { Val::UNKNOWN }, kind.into());
+            // A declaration without a value is an empty one; what all functions see may be set by any of them.
+            let shared = self.current().is_some_and(|frame| frame.function == 0);
+            val = if shared {
+                self.values.given(kind.into())
+            } else {
+                self.values.with_path(if is_text_builder(kind) { Val::CLEAN } else { Val::UNKNOWN }, kind.into())
+            };
         }
         if let Some(taint) = self.values.value(val).taint {
             let shown = place.way.last().map_or(place.base, |hop| match hop {

@@ -12,6 +12,9 @@ impl<'p, 't> Machine<'p, 't> {
         self.check_constants(path, call, arguments);
         let spec = self.spec;
         for sink in spec.sinks.find(path) {
+            if spec.except.find(path).any(|rule| *rule == sink.rule) {
+                continue;
+            }
             if !sink.conditions.iter().all(|(name, wanted)| self.is_so(name, wanted, call, arguments)) {
                 continue;
             }
