@@ -5,6 +5,8 @@ from pydantic import BaseModel
 from scenario import *
 
 client = anthropic.Anthropic(base_url=url, api_key="none", max_retries=0)
+assert [model.id for model in client.models.list()] == ["scripted"]
+assert client.models.retrieve("scripted").display_name == "scripted"
 create = client.messages.create
 TOOLS = [{"name": "weather", "description": FUNCTION["description"], "input_schema": SCHEMA}]
 

@@ -20,6 +20,7 @@ function heard(chunks) {
 }
 
 assert.deepEqual((await s.gathered(client.models.list())).map((model) => model.id), ["scripted"]);
+assert.equal((await client.models.retrieve("scripted")).id, "scripted");
 s.seen("models");
 
 let answer = await create(ask(s.PLAIN));

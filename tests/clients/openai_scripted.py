@@ -26,6 +26,7 @@ def heard(chunks):
 
 
 assert [model.id for model in client.models.list()] == ["scripted"]
+assert client.models.retrieve("scripted").id == "scripted"
 seen("models")
 
 raw = client.chat.completions.with_raw_response.create(**ask(PLAIN))
@@ -161,8 +162,8 @@ seen("token_ids", shows=f"`{type(error).__name__}`, `code` `{error.code}`")
 
 error = raised(openai.BadRequestError, lambda: client.responses.create(model="m", input="x", previous_response_id="y"))
 assert error.param == "previous_response_id", error
-for call in (client.models.retrieve, client.responses.retrieve):
-    raised(openai.NotFoundError, lambda: call("scripted"))
+raised(openai.NotFoundError, lambda: client.responses.retrieve("scripted"))
+raised(openai.NotFoundError, lambda: client.models.retrieve("another"))
 seen("not_served")
 
 seen("client", name="openai (Python)", version=openai.__version__)
