@@ -44,7 +44,7 @@ impl Windows {
 /// A second look at a longer text of a person or a generator, a few sentences at a time, so that a harmful one among
 /// harmless ones is not drowned. Empty for a short text, and for documents, whose windows are narrow anyway.
 ///
-/// A window begins with every sentence and ends with one, or after [`SIGHT`] pieces, so that whatever stands before a
+/// A window begins with every sentence and ends with one, or after `SIGHT` pieces, so that whatever stands before a
 /// harmful sentence, there is a window in which it comes first, and the last sentence is read alone.
 pub fn sentences(role: Role, text: &Pieces) -> Vec<Range<usize>> {
     if role == Role::Tool || text.pieces.len() <= SIGHT + SIGHT / 2 {
