@@ -8,7 +8,7 @@ use std::{path::PathBuf, sync::Arc};
 use axum::{
     Router,
     extract::{Path, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{Html, IntoResponse, Response},
     routing::{get, post},
@@ -118,7 +118,7 @@ async fn guarded(State(review): State<Arc<Review>>, request: Request, next: Next
         let message = "this host name is not served here; use the address itself, or add the name to `hosts`\n";
         return (StatusCode::MISDIRECTED_REQUEST, message).into_response();
     }
-    if !is_from_here(&review.hosts, request.headers()) {
+    if !is_from_here(&review.hosts, request.method(), request.headers()) {
         return (StatusCode::FORBIDDEN, "a page of another site cannot ask this\n").into_response();
     }
     let mut response = next.run(request).await;
@@ -143,18 +143,21 @@ fn is_own(hosts: &Hosts, headers: &HeaderMap, uri: &Uri) -> bool {
     }
 }
 
-/// Whether a request comes from a page of ours, or from no page at all.
-fn is_from_here(hosts: &Hosts, headers: &HeaderMap) -> bool {
-    headers.get_all(header::ORIGIN).iter().all(|origin| {
+/// Whether a request comes from a page of ours, or from no page at all. Another port of this machine is another site for
+/// whatever changes something; a link from elsewhere may be followed.
+fn is_from_here(hosts: &Hosts, method: &Method, headers: &HeaderMap) -> bool {
+    let own = headers.get_all("sec-fetch-site").iter().all(|site| site == "same-origin" || site == "none");
+    let named = headers.get_all(header::ORIGIN).iter().all(|origin| {
         let origin = origin.as_bytes();
         let host = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
         host.is_some_and(|host| hosts.admits(host) == Some(true))
-    })
+    });
+    named && (own || method.is_safe())
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderMap, Uri, header};
+    use axum::http::{HeaderMap, Method, Uri, header};
 
     use super::{Hosts, is_from_here, is_own};
 
@@ -164,10 +167,26 @@ mod tests {
         let from = |origin: &str| {
             let mut headers = HeaderMap::new();
             headers.append(header::ORIGIN, origin.parse().unwrap());
-            is_from_here(&hosts, &headers)
+            is_from_here(&hosts, &Method::POST, &headers)
         };
-        assert!(is_from_here(&hosts, &HeaderMap::new()) && from("http://127.0.0.1:8701") && from("http://localhost"));
+        assert!(
+            is_from_here(&hosts, &Method::POST, &HeaderMap::new())
+                && from("http://127.0.0.1:8701")
+                && from("http://localhost")
+        );
         assert!(!from("https://evil.example") && !from("null") && !from("file://") && !from(""));
+    }
+
+    #[test]
+    fn another_port_of_this_machine_is_another_site() {
+        let hosts = Hosts::new("127.0.0.1:8701".parse().unwrap(), &[]).unwrap();
+        let from = |method: &Method, site: &str| {
+            let headers = [("sec-fetch-site".parse().unwrap(), site.parse().unwrap())].into_iter().collect();
+            is_from_here(&hosts, method, &headers)
+        };
+        assert!(from(&Method::POST, "same-origin") && from(&Method::POST, "none"));
+        assert!(!from(&Method::POST, "same-site") && !from(&Method::POST, "cross-site"));
+        assert!(from(&Method::GET, "cross-site"));
     }
 
     fn own(uri: &str, named: &[&str]) -> bool {
