@@ -22,6 +22,12 @@ struct Mask {
 /// The most that is remembered; what comes beyond it is taken out for good.
 const MOST: usize = 256;
 
+/// A longer text is taken out for good, in bytes.
+const LONGEST: usize = 4 << 10;
+
+/// The most that is put back into one text, in bytes; behind that the placeholders stay.
+const ADDED: usize = 1 << 20;
+
 /// How a text is written where it is put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Within {
@@ -39,7 +45,7 @@ impl Masks {
         if let Some(known) = same_word().find(|mask| mask.original == original) {
             return known.placeholder.clone();
         }
-        if masks.len() >= MOST {
+        if masks.len() >= MOST || original.len() > LONGEST {
             return word.to_owned();
         }
         let placeholder = numbered(word, same_word().count() + 1);
@@ -48,17 +54,26 @@ impl Masks {
         placeholder
     }
 
-    /// The text with what was masked put back.
+    /// The text with what was masked put back; no more than [`ADDED`] bytes of it, for a model can be told to repeat itself.
     pub(super) fn restore(&self, text: &str, within: Within) -> String {
         let masks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut restored, mut rest) = (String::new(), text);
-        // The first place, and there the longest: `x-1` also begins `x-12`.
-        let next = |rest: &str| {
-            let found = masks.iter().filter_map(|mask| Some((rest.find(&mask.placeholder)?, mask)));
-            found.min_by_key(|(at, mask)| (*at, std::cmp::Reverse(mask.placeholder.len())))
-        };
-        while let Some((at, mask)) = next(rest) {
-            restored.push_str(rest.get(..at).unwrap_or_default());
+        let mut found: Vec<(usize, &Mask)> = masks
+            .iter()
+            .flat_map(|mask| text.match_indices(mask.placeholder.as_str()).map(move |(at, _)| (at, mask)))
+            .collect();
+        // At each place the longest: `x-1` also begins `x-12`.
+        found.sort_by_key(|(at, mask)| (*at, std::cmp::Reverse(mask.placeholder.len())));
+        let (mut restored, mut end, mut seen, mut left) = (String::new(), 0, 0, ADDED);
+        for (at, mask) in found {
+            if at < seen {
+                continue;
+            }
+            seen = at + mask.placeholder.len();
+            if mask.original.len() > left {
+                continue;
+            }
+            left -= mask.original.len();
+            restored.push_str(text.get(end..at).unwrap_or_default());
             match within {
                 Within::Text => restored.push_str(&mask.original),
                 Within::Json => {
@@ -66,9 +81,9 @@ impl Masks {
                     restored.push_str(quoted.get(1..quoted.len() - 1).unwrap_or_default());
                 }
             }
-            rest = rest.get(at + mask.placeholder.len()..).unwrap_or_default();
+            end = seen;
         }
-        restored.push_str(rest);
+        restored.push_str(text.get(end..).unwrap_or_default());
         restored
     }
 }
@@ -85,7 +100,7 @@ fn numbered(word: &str, number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST, Masks, Within};
+    use super::{ADDED, LONGEST, MOST, Masks, Within};
 
     #[test]
     fn what_was_masked_comes_back() {
@@ -97,6 +112,16 @@ mod tests {
         let text = masks.restore("To [mail-2], [mail-1] and [mail-1]; not [mail-3] or [mail].", Within::Text);
         assert_eq!(text, "To b@x.org, a@x.org and a@x.org; not [mail-3] or [mail].");
         assert_eq!(Masks::default().restore("[mail-1]", Within::Text), "[mail-1]", "another exchange knows nothing");
+    }
+
+    #[test]
+    fn a_model_that_repeats_itself_fills_no_memory() {
+        let masks = Masks::default();
+        assert_eq!(masks.mask("[a]", &"x".repeat(LONGEST + 1)), "[a]");
+        masks.mask("[a]", &"x".repeat(LONGEST));
+        let text = masks.restore(&"[a-1]".repeat(10_000), Within::Text);
+        assert_eq!(text.matches('x').count(), ADDED);
+        assert_eq!(text.matches("[a-1]").count(), 10_000 - ADDED / LONGEST);
     }
 
     #[test]
